@@ -1,0 +1,62 @@
+"""List results that were made by other code than is here now: `make stale`.
+
+The dear steps do not run again when their code changes; this says which of their results differ in
+the code behind them, so that a person can decide. Remake one by deleting it.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rankme import cli
+from rankme.artefacts import read_metadata
+from rankme.errors import UserError
+from rankme.files import read_json, sha256_file
+from rankme.provenance import SCRIPTS
+
+MODELS = ("PRETRAINED_MODEL", "FINETUNED_MODEL")
+RECORDS = ("RANK", "RANKME_EVAL", "ACCURACY")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    tree = parse_arguments().results / "all_results"
+    if not tree.is_dir():
+        raise UserError(f"{tree}: no such folder; run the study first or name its --results")
+    found = 0
+    for path, provenance in results(tree):
+        changed = changed_files(provenance)
+        found += bool(changed)
+        if changed:
+            print(f"{path}: {', '.join(changed)}")
+    print(f"{found} results were made by other code")
+
+
+def results(tree: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every result with the record of what made it."""
+    for path in sorted(tree.rglob("*")):
+        if path.name in MODELS:
+            yield path, read_metadata(path, path.name)["provenance"]
+        elif path.name in RECORDS:
+            yield path, read_json(path)["provenance"]
+
+
+def changed_files(provenance: dict[str, Any]) -> list[str]:
+    """Files of scripts/ whose content is no longer what made the result."""
+    return [file for file, digest in provenance["code"].items() if digest != current(file)]
+
+
+def current(file: str) -> str | None:
+    """Short digest of a file of scripts/ as it is now; None if it is gone."""
+    path = SCRIPTS / file
+    return sha256_file(path)[:12] if path.exists() else None
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,136 @@
+"""Pretrain one encoder without labels.
+
+The workflow gives the whole run as JSON. By hand, a method and a source are enough; everything else
+has the defaults of the config's schema, or of the study named by --config:
+
+  python scripts/pretrain.py --method SimCLR --source cifar10 --epochs 100 --set temperature=0.2 \\
+      --output MODEL
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rankme import cli
+from rankme.errors import UserError
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, required=True, help="PRETRAINED_MODEL to write")
+    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N")
+    parser.add_argument("--dataset", type=Path, help="DATASET of the prepared source")
+    parser.add_argument("--run", type=json.loads, help="all settings of the run, as JSON")
+    hand = parser.add_argument_group("by hand")
+    hand.add_argument("--method", help="such as SimCLR")
+    hand.add_argument("--source", help="dataset declared in the datasets file")
+    hand.add_argument("--epochs", type=int, help="passes over the source")
+    hand.add_argument("--seed", type=int, default=0)
+    hand.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="values")
+    hand.add_argument("--config", type=Path, help="study whose settings are the defaults")
+    arguments = parser.parse_args()
+    if arguments.run is None and not (arguments.method and arguments.source):
+        parser.error("give --method and --source, or --run")
+    if arguments.run is not None and arguments.dataset is None:
+        parser.error("--run needs --dataset")
+    return arguments
+
+
+def study_by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
+    """A study of one run, checked and completed as the workflow would."""
+    config = read_config(arguments.config)
+    entries = [m for m in config.get("methods", []) if m.get("name") == arguments.method]
+    point = dict(entries[0].get("default", {})) if entries else {}
+    point |= dict(parse_value(pair) for pair in arguments.values)
+    if arguments.epochs is not None:
+        point["epochs"] = arguments.epochs
+    config |= {
+        "source": arguments.source,
+        "targets": [],
+        "seeds": [arguments.seed],
+        "default_seeds": [],
+        "methods": [{"name": arguments.method, "default": point}],
+    }
+    resolved: dict[str, Any] = cli.import_workflow("checks").load_study(config)
+    return resolved
+
+
+def read_config(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {"datasets": str(cli.ROOT / "config" / "datasets.yaml")}
+    try:
+        config = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"--config: {file} is not valid YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"--config: {file} holds no mapping")
+    return config
+
+
+def parse_value(pair: str) -> tuple[str, Any]:
+    key, sign, value = pair.partition("=")
+    if not sign:
+        raise UserError(f"--set: {pair!r} is not KEY=VALUE, such as temperature=0.2")
+    return key, yaml.safe_load(value)
+
+
+def prepared(study: dict[str, Any]) -> Path:
+    """DATASET of the study's source, prepared now if it is not yet."""
+    folder = Path(study["pathvars"]["results"]) / "datasets" / study["source"]
+    if not (folder / "DATASET").exists():
+        from rankme.data.prepare import prepare
+
+        declaration = study["datasets"][study["source"]]
+        prepare(study["source"], declaration, folder, workers=os.cpu_count() or 1)
+    return folder / "DATASET"
+
+
+def train(run: dict[str, Any], data: Path, device_name: str, output: Path) -> None:
+    """Train the run and write its model; a run that diverges or collapses is a result as well."""
+    # Imported late: a mistake on the command line is told before torch is loaded.
+    from rankme.artefacts import provenance, save_model, weights_digest
+    from rankme.data.dataset import load_dataset
+    from rankme.device import choose_device, describe_device
+    from rankme.training import StopRequest, pretrain, remove_checkpoints
+
+    device, dataset = choose_device(device_name), load_dataset(data)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with StopRequest() as stop:
+        outcome = pretrain(run, dataset, device, output.parent, stop)
+        metadata = {
+            "artefact": "PRETRAINED_MODEL",
+            "run": run,
+            "status": outcome.status,
+            "step": outcome.step,
+            "steps": outcome.steps,
+            "rankme": outcome.rankme,
+            "precision": outcome.precision,
+            "dataset_digest": dataset.digest,
+            "normalisation": dataset.normalisation,
+            "image_size": dataset.image_size,
+            "weights_sha256": weights_digest(outcome.tensors),
+            "provenance": provenance(run["seed"], describe_device(device), outcome.seconds),
+        }
+        save_model(output, outcome.tensors, metadata)
+        remove_checkpoints(output.parent)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    run, dataset = arguments.run, arguments.dataset
+    if run is None:
+        study = study_by_hand(arguments)
+        run = cli.import_workflow("study").runs(study)[0].settings
+        dataset = dataset or prepared(study)
+
+    train(run, dataset.parent, arguments.device, arguments.output)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,1 @@
+"""Tables and statistics: from the results tree to what may be said about RankMe."""

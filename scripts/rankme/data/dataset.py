@@ -1,0 +1,99 @@
+"""A prepared data set: a folder with the record DATASET and one array pair a split."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rankme.errors import UserError
+from rankme.files import read_json
+
+RECORD = "DATASET"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """uint8 images (N, H, W, 3) and int64 labels (N,), both mapped from disk and read-only."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set on disk.
+
+    Attributes:
+        name: as in config/datasets.yaml.
+        classes: names in label order.
+        image_size: height and width in pixels.
+        normalisation: "mean" and "std" of the train images, [R, G, B], pixels on the scale 0-1.
+        digest: SHA-256 over images, labels, classes and size.
+        splits: "train" and "test".
+    """
+
+    name: str
+    classes: list[str]
+    image_size: int
+    normalisation: dict[str, list[float]]
+    digest: str
+    splits: dict[str, Split]
+
+
+def images_file(folder: Path, split: str) -> Path:
+    """Where a split's images are."""
+    return folder / f"{split}_images.npy"
+
+
+def labels_file(folder: Path, split: str) -> Path:
+    """Where a split's labels are."""
+    return folder / f"{split}_labels.npy"
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Open a prepared data set without reading its images.
+
+    Raises:
+        UserError: the folder holds no data set, or its arrays are missing or torn.
+    """
+    folder = Path(folder)
+    record = read_json(folder / RECORD)
+    if record.get("artefact") != RECORD or record.get("format") != FORMAT:
+        raise UserError(
+            f"{folder / RECORD}: is {record.get('artefact')!r} of format {record.get('format')!r}, "
+            f"expected {RECORD!r} of format {FORMAT}; {_remedy(folder)}"
+        )
+    size = record["image_size"]
+    return Dataset(
+        name=record["name"],
+        classes=record["classes"],
+        image_size=size,
+        normalisation=record["normalisation"],
+        digest=record["digest"],
+        splits={
+            name: Split(
+                _open(images_file(folder, name), (part["count"], size, size, 3), np.uint8),
+                _open(labels_file(folder, name), (part["count"],), np.int64),
+            )
+            for name, part in record["splits"].items()
+        },
+    )
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: missing or torn ({error}); {_remedy(path.parent)}") from error
+    if array.shape != shape or array.dtype != dtype:
+        raise UserError(
+            f"{path}: holds {array.dtype} {array.shape}, but {RECORD} says {np.dtype(dtype)} "
+            f"{shape}; {_remedy(path.parent)}"
+        )
+    return array
+
+
+def _remedy(folder: Path) -> str:
+    return f"delete {folder} and prepare the data set again"

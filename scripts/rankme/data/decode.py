@@ -1,0 +1,88 @@
+"""From image files of any kind to uint8 RGB squares of one size."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+_TRANSPARENT_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
+
+
+def decode_chunk(items: Sequence[Path] | np.ndarray, size: int) -> tuple[np.ndarray, list[str]]:
+    """Decode a few images.
+
+    Args:
+        items: files, or uint8 (n, H, W, 3).
+        size: height and width of the result in pixels.
+
+    Returns:
+        uint8 (n, size, size, 3), zero where an image is bad; and a line about each bad image.
+    """
+    if isinstance(items, np.ndarray):
+        return _resized(items, size), []
+    images = np.zeros((len(items), size, size, 3), dtype=np.uint8)
+    bad = []
+    for row, file in enumerate(items):
+        # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more.
+        try:
+            images[row] = decode(file, size)
+        except Exception as error:
+            bad.append(f"{file}: {_reason(file, error)}")
+    return images, bad
+
+
+def _resized(images: np.ndarray, size: int) -> np.ndarray:
+    if images.shape[1:3] == (size, size):
+        return np.ascontiguousarray(images)
+    return np.stack([fit(Image.fromarray(image), size) for image in images])
+
+
+def decode(file: Path, size: int) -> np.ndarray:
+    """The image in a file as uint8 (size, size, 3).
+
+    The shorter side is resized (bicubic, antialiased) and the centre cropped. Tags
+    about orientation are ignored, as torchvision's loaders do.
+    """
+    with Image.open(file) as image:
+        return fit(to_rgb(image), size)
+
+
+def fit(image: Image.Image, size: int) -> np.ndarray:
+    """Resize and centre-crop an RGB image in one resampling."""
+    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any image as RGB: grey in three equal channels, transparent parts on white, 16 bits as 8.
+
+    Raises:
+        ValueError: float pixels, or integers beyond 16 bits, whose range nobody knows.
+    """
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        return _from_16_bit(image).convert("RGB")
+    if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
+        opaque = image.convert("RGBA")
+        white = Image.new("RGBA", opaque.size, "white")
+        return Image.alpha_composite(white, opaque).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    # Pillow's own conversion of 16-bit grey clips at 255 instead of scaling.
+    values = np.asarray(image)
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+        raise ValueError(f"pixels of mode {image.mode}; convert it to 8 or 16 bits a channel")
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+def _reason(file: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if file.exists() and file.stat().st_size == 0:
+        return "empty file (0 bytes)"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or of a format that Pillow does not know"
+    return str(error) or type(error).__name__

@@ -1,0 +1,107 @@
+"""What the generated data sets share: random numbers by image, coordinates, smooth noise.
+
+Image i of a split is made from its own stream of random numbers, seeded by (data set, seed, split,
+i), so it is the same however many are made and whatever the batches are.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from rankme.data.raw import RawDataset, RawSplit
+
+Render = Callable[["Draws", np.ndarray, int], np.ndarray]
+
+_SPLITS = ("train", "test")
+_BATCH = 256
+
+
+class Draws:
+    """Uniform random numbers in [0, 1) of a batch of images, handed out from the front.
+
+    Each request advances all images of the batch alike.
+    """
+
+    def __init__(self, name: str, seed: int, split: str, indices: np.ndarray) -> None:
+        """One stream for each of `indices` (B,) in `split` of the data set `name`."""
+        place = (int.from_bytes(name.encode()), seed, _SPLITS.index(split))
+        self._streams = [np.random.default_rng((*place, int(index))) for index in indices]
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+        """float32 (B, *shape) in [low, high)."""
+        draws = np.stack([stream.random(shape, dtype=np.float32) for stream in self._streams])
+        return np.float32(low) + np.float32(high - low) * draws
+
+
+def render_dataset(
+    name: str, classes: list[str], render: Render, counts: dict[str, int], size: int, seed: int
+) -> RawDataset:
+    """Render the splits; image i is of class i modulo their number.
+
+    Args:
+        name: data sets of different names share no stream.
+        classes: names in label order.
+        render: (draws, labels (B,), size) -> float32 (B, size, size, 3), clipped to 0-1 here.
+        counts: images a split.
+        size: pixels.
+        seed: the streams of train and of test differ for any seed.
+    """
+
+    def batches(split: str) -> Iterator[np.ndarray]:
+        for start in range(0, counts[split], _BATCH):
+            indices = np.arange(start, min(start + _BATCH, counts[split]))
+            images = render(Draws(name, seed, split, indices), indices % len(classes), size)
+            yield np.rint(255 * images.clip(0, 1)).astype(np.uint8)
+
+    def labels(split: str) -> np.ndarray:
+        return np.arange(counts[split], dtype=np.int64) % len(classes)
+
+    return RawDataset(
+        classes,
+        {split: RawSplit(np.concatenate([*batches(split)]), labels(split)) for split in counts},
+    )
+
+
+def pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of the pixel centres, float32 (size, size), from -0.5 to 0.5."""
+    centres = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    y, x = np.meshgrid(centres, centres, indexing="ij")
+    return x, y
+
+
+def rotate(x: np.ndarray, y: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (B, H, W) in axes that are turned by `angle` (B, 1, 1), in radians."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return cos * x + sin * y, cos * y - sin * x
+
+
+def smooth_noise(draws: Draws, cells: int, size: int) -> np.ndarray:
+    """Value noise in [0, 1), (B, size, size): a random grid of `cells` by `cells`, interpolated."""
+    grid = draws.uniform(cells + 1, cells + 1)
+    weights = _interpolation(cells, size)
+    return weights @ grid @ weights.T
+
+
+def _interpolation(cells: int, size: int) -> np.ndarray:
+    """Linear weights (size, cells + 1) that take grid points to pixel centres."""
+    place = (np.arange(size, dtype=np.float32) + 0.5) / size * cells
+    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells + 1, dtype=np.float32)))
+
+
+def two_colours(
+    draws: Draws, contrast: list[float], saturation: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A random dark and a random bright colour, each (B, 1, 1, 3).
+
+    Args:
+        draws: of the batch.
+        contrast: smallest and largest difference in brightness.
+        saturation: how far each channel may lie from its colour's brightness.
+    """
+    brightness = draws.uniform(1, 1, 1, high=1 - contrast[1])
+    step = draws.uniform(1, 1, 1, low=contrast[0], high=contrast[1])
+    dark, bright = (
+        level + draws.uniform(1, 1, 3, low=-saturation, high=saturation)
+        for level in (brightness, brightness + step)
+    )
+    return dark, bright

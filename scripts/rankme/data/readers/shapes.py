@@ -1,0 +1,206 @@
+"""Coloured shapes of random place, size and rotation on textured backgrounds, generated."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from rankme.data.procedural import (
+    Draws,
+    pixel_grid,
+    render_dataset,
+    rotate,
+    smooth_noise,
+    two_colours,
+)
+from rankme.data.raw import RawDataset
+
+OPTIONS = {
+    "train_count": {
+        "type": "integer",
+        "minimum": 20,
+        "default": 4096,
+        "description": "Training images, the ten classes in turn.",
+    },
+    "test_count": {
+        "type": "integer",
+        "minimum": 10,
+        "default": 1024,
+        "description": "Test images, from streams of random numbers that training never uses.",
+    },
+    "seed": {
+        "type": "integer",
+        "minimum": 0,
+        "default": 0,
+        "description": "Seed of the images.",
+    },
+    "radius": {
+        "type": "array",
+        "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
+        "minItems": 2,
+        "maxItems": 2,
+        "default": [0.3, 0.45],
+        "description": "Smallest and largest radius of a shape, as a fraction of the image.",
+    },
+    "rotation": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 180,
+        "default": 30,
+        "description": "Largest rotation to either side in degrees; more is harder.",
+    },
+    "contrast": {
+        "type": "array",
+        "items": {"type": "number", "minimum": 0, "maximum": 1},
+        "minItems": 2,
+        "maxItems": 2,
+        "default": [0.4, 0.6],
+        "description": "Smallest and largest amount by which a shape is brighter than its "
+        "background, on the scale 0-1; less is harder.",
+    },
+    "saturation": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0.1,
+        "description": "How far each colour channel may lie from grey, on the scale 0-1; more lets "
+        "a contrastive method tell images apart by colour alone.",
+    },
+    "clutter": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0.05,
+        "description": "Amplitude of the background's texture, on the scale 0-1; more is harder.",
+    },
+    "noise": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0.03,
+        "description": "Half width of the uniform noise on each pixel, on the scale 0-1.",
+    },
+}
+
+
+def read(
+    root: Path | None,
+    size: int,
+    *,
+    train_count: int,
+    test_count: int,
+    seed: int,
+    radius: list[float],
+    rotation: float,
+    contrast: list[float],
+    saturation: float,
+    clutter: float,
+    noise: float,
+) -> RawDataset:
+    """Render the shapes at `size` pixels; the label is the shape."""
+    render = partial(
+        _render,
+        radius=radius,
+        rotation=rotation,
+        contrast=contrast,
+        saturation=saturation,
+        clutter=clutter,
+        noise=noise,
+    )
+    counts = {"train": train_count, "test": test_count}
+    return render_dataset("shapes", list(_DISTANCES), render, counts, size, seed)
+
+
+def _render(
+    draws: Draws,
+    labels: np.ndarray,
+    size: int,
+    *,
+    radius: list[float],
+    rotation: float,
+    contrast: list[float],
+    saturation: float,
+    clutter: float,
+    noise: float,
+) -> np.ndarray:
+    paper, ink = two_colours(draws, contrast, saturation)
+    coverage = _coverage(draws, labels, size, radius, rotation)
+    texture = 0.6 * smooth_noise(draws, 4, size) + 0.4 * smooth_noise(draws, 8, size)
+    tint = draws.uniform(1, 1, 3, low=-clutter, high=clutter)
+    background = paper + 2 * (texture[..., None] - 0.5) * tint
+    grain = draws.uniform(size, size, 3, low=-noise, high=noise)
+    return background + coverage[..., None] * (ink - background) + grain
+
+
+def _coverage(
+    draws: Draws, labels: np.ndarray, size: int, radius: list[float], rotation: float
+) -> np.ndarray:
+    """How much of each pixel the shape covers, (B, size, size) in 0-1."""
+    extent = draws.uniform(1, 1, low=radius[0], high=radius[1])
+    room = 0.5 - extent
+    x, y = pixel_grid(size)
+    x = x - room * draws.uniform(1, 1, low=-1, high=1)
+    y = y - room * draws.uniform(1, 1, low=-1, high=1)
+    x, y = rotate(x, y, np.deg2rad(rotation) * draws.uniform(1, 1, low=-1, high=1))
+    distance = np.empty_like(x)
+    for label, function in enumerate(_DISTANCES.values()):
+        rows = labels == label
+        distance[rows] = function(x[rows] / extent[rows], y[rows] / extent[rows])
+    return (0.5 - distance * extent * size).clip(0, 1)
+
+
+# Signed distances to the outlines (negative inside), exact or close near the outline, of shapes
+# that fit a circle of radius 1; after https://iquilezles.org/articles/distfunctions2d/.
+
+
+def _disc(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    return np.hypot(x, y) - radius
+
+
+def _box(x: np.ndarray, y: np.ndarray, width: float, height: float) -> np.ndarray:
+    return np.maximum(np.abs(x) - width, np.abs(y) - height)
+
+
+def _polygon(x: np.ndarray, y: np.ndarray, corners: int) -> np.ndarray:
+    angles = 2 * np.pi * np.arange(corners) / corners + np.pi / 2
+    return np.max([np.cos(a) * x + np.sin(a) * y for a in angles], axis=0) - np.cos(np.pi / corners)
+
+
+def _star(x: np.ndarray, y: np.ndarray, points: int, waist: float) -> np.ndarray:
+    sector = np.pi / points
+    angle = np.abs(np.mod(np.arctan2(x, -y), 2 * sector) - sector)
+    along, across = np.hypot(x, y) * np.cos(sector - angle), np.hypot(x, y) * np.sin(sector - angle)
+    # The edge from a tip at (1, 0) to the notch at radius `waist` and angle `sector`.
+    edge_x, edge_y = waist * np.cos(sector) - 1, waist * np.sin(sector)
+    return ((along - 1) * edge_y - across * edge_x) / np.hypot(edge_x, edge_y)
+
+
+def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.minimum(_box(x, y, 0.93, 0.32), _box(x, y, 0.32, 0.93))
+
+
+def _ring(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.abs(np.hypot(x, y) - 0.72) - 0.2
+
+
+def _crescent(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.maximum(_disc(x, y, 1.0), -_disc(x - 0.45, y, 0.8))
+
+
+def _semicircle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.maximum(_disc(x, y - 0.4, 1.0), y - 0.4)
+
+
+_DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "circle": partial(_disc, radius=0.85),
+    "triangle": partial(_polygon, corners=3),
+    "square": partial(_polygon, corners=4),
+    "pentagon": partial(_polygon, corners=5),
+    "bar": partial(_box, width=0.95, height=0.4),
+    "star": partial(_star, points=5, waist=0.42),
+    "cross": _cross,
+    "ring": _ring,
+    "crescent": _crescent,
+    "semicircle": _semicircle,
+}

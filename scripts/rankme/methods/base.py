@@ -1,0 +1,70 @@
+"""What every self-supervised method has in common."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rankme.augment.recipes import View, recipe
+from rankme.models import Encoder, Projector
+
+
+class Method(nn.Module):
+    """Encoder, projector and the loss that trains them.
+
+    A subclass declares its hyperparameters as annotated attributes and defines `loss`.
+
+    Attributes:
+        encoder: images (N, 3, H, W) to representations (N, D).
+        projector: representations to embeddings (N, K).
+    """
+
+    def __init__(
+        self, encoder: Encoder, projector: Projector, hyperparameters: Mapping[str, float]
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projector = projector
+        for name, value in hyperparameters.items():
+            setattr(self, name, value)
+
+    def views(self, image_size: int, augmentation: Mapping[str, Any]) -> tuple[View, ...]:
+        """The augmented views of an image that `loss` expects, in order.
+
+        Args:
+            image_size: side of the square views in pixels.
+            augmentation: "recipe" (its name) and "crop_scale" (range of the cropped area).
+        """
+        return recipe(augmentation["recipe"], image_size, augmentation["crop_scale"])
+
+    def embed(self, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Embeddings (N, K) of each view (N, 3, H, W).
+
+        The views pass as one batch, as in the official SimCLR code, so in train mode BatchNorm's
+        statistics are over all of them. (The official VICReg code passes them one by one.)
+        """
+        return self.projector(self.encoder(torch.cat(list(views)))).chunk(len(views))
+
+    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """The mean loss of a batch, a scalar of at least float32 even under autocast.
+
+        With several processes each passes its slice of the batch and gets the loss of the whole
+        batch; parameter gradients are to be averaged over processes (see `gather`).
+
+        Args:
+            views: one tensor (N, 3, H, W) for each of `self.views`.
+            labels: int64 (N,); self-supervised methods ignore them.
+        """
+        raise NotImplementedError
+
+    def after_step(self, step: int, steps: int) -> None:
+        """Called after optimiser step `step` of `steps`: a momentum teacher follows here."""
+
+
+@contextmanager
+def full_precision(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Leave autocast, with the tensors in at least float32: bfloat16 variances are off by 8 %."""
+    with torch.autocast(tensors[0].device.type, enabled=False):
+        yield tuple(t.to(torch.promote_types(t.dtype, torch.float32)) for t in tensors)

@@ -1,0 +1,53 @@
+"""SimCLR (Chen et al., ICML 2020): agreement of two views against all other images."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rankme.methods.base import Method, full_precision
+from rankme.methods.gather import gather
+
+NAME = "SimCLR"
+HYPERPARAMETERS = {
+    "temperature": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 0.15,
+        "description": "Divides the cosine similarities before the softmax (NT-Xent's tau).",
+    },
+}
+
+
+def nt_xent(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
+    """Normalised temperature-scaled cross-entropy (Chen et al. 2020, equation 1).
+
+    Each of the 2N embeddings is an anchor: its positive is the other view of its image, its
+    negatives are the 2N - 2 embeddings of other images.
+
+    Args:
+        z_a, z_b: (N, K) embeddings of the two views, row by row of the same images; any scale.
+        temperature: above 0. Finite also where exp(1 / temperature) is not.
+
+    Returns:
+        The mean over the 2N anchors, a scalar of at least float32.
+    """
+    with full_precision(z_a, z_b) as (z_a, z_b):
+        z = F.normalize(torch.cat([z_a, z_b]), dim=1)
+        similarities = (z @ z.T / temperature).fill_diagonal_(float("-inf"))
+        positives = torch.arange(len(z), device=z.device).roll(len(z_a))
+        return F.cross_entropy(similarities, positives)
+
+
+class SimCLR(Method):
+    """NT-Xent between two views, with the negatives of all processes."""
+
+    temperature: float
+
+    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
+        z_a, z_b = (gather(z) for z in self.embed(views))
+        return nt_xent(z_a, z_b, self.temperature)
+
+
+METHOD = SimCLR

@@ -1,0 +1,84 @@
+"""VICReg (Bardes et al., ICLR 2022): variance, invariance and covariance regularisation."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rankme.methods.base import Method, full_precision
+from rankme.methods.gather import gather
+
+NAME = "VICReg"
+HYPERPARAMETERS = {
+    "invariance": {
+        "type": "number",
+        "minimum": 0,
+        "default": 25.0,
+        "description": "Weight of the mean squared difference between the two views.",
+    },
+    "variance": {
+        "type": "number",
+        "minimum": 0,
+        "default": 25.0,
+        "description": "Weight of the hinge that keeps each dimension's deviation at 1 or more.",
+    },
+    "covariance": {
+        "type": "number",
+        "minimum": 0,
+        "default": 4.0,
+        "description": "Weight of the squared covariances between dimensions.",
+    },
+}
+
+
+def vicreg(
+    z_a: Tensor, z_b: Tensor, invariance: float, variance: float, covariance: float
+) -> Tensor:
+    """The weighted sum of VICReg's three terms, in the convention of the official code.
+
+    The published coefficients belong to that code: the variance term is halved for each view, and
+    the covariance term is divided by K. The paper's equations 1 to 6 have neither the half nor
+    (in the invariance term) the mean over K; the RankMe paper's coefficients are the code's too.
+
+    Args:
+        z_a, z_b: (N, K) embeddings of the two views, N >= 2.
+        invariance, variance, covariance: weights of the terms, 25, 25 and 1 in the VICReg paper.
+
+    Returns:
+        A scalar of at least float32.
+    """
+    with full_precision(z_a, z_b) as (z_a, z_b):
+        return (
+            invariance * F.mse_loss(z_a, z_b)
+            + variance * (_variance_term(z_a) + _variance_term(z_b)) / 2
+            + covariance * (_covariance_term(z_a) + _covariance_term(z_b))
+        )
+
+
+def _variance_term(z: Tensor) -> Tensor:
+    """Mean over dimensions of max(0, 1 - standard deviation)."""
+    deviation = torch.sqrt(z.var(dim=0) + 1e-4)
+    return F.relu(1 - deviation).mean()
+
+
+def _covariance_term(z: Tensor) -> Tensor:
+    """Sum of the squared covariances of different dimensions, divided by K."""
+    centred = z - z.mean(dim=0)
+    matrix = centred.T @ centred / (len(z) - 1)
+    return matrix.fill_diagonal_(0).square().sum() / z.shape[1]
+
+
+class VICReg(Method):
+    """The VICReg loss of two views, with statistics over the batch of all processes."""
+
+    invariance: float
+    variance: float
+    covariance: float
+
+    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
+        z_a, z_b = (gather(z) for z in self.embed(views))
+        return vicreg(z_a, z_b, self.invariance, self.variance, self.covariance)
+
+
+METHOD = VICReg

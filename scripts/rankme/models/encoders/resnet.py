@@ -1,0 +1,145 @@
+"""Residual networks (He et al. 2016) with stems for small and for large images.
+
+Modules are named as in torchvision, so its weights load by name. Initial weights are torchvision's
+(He normal, fan-out) with the last BatchNorm scale of each block at zero, as the official SimCLR,
+VICReg and Barlow Twins codes pretrain them: every block starts as its shortcut (Goyal et al. 2017).
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rankme.errors import UserError
+from rankme.models.encoders.base import Encoder
+
+NAMES = ("resnet10", "resnet18", "resnet34", "resnet50")
+STEMS = ("auto", "small", "stride2", "imagenet")
+SMALL_IMAGE = 64
+
+
+def build(name: str, width: int, stem: str, image_size: int) -> "ResNet":
+    """A ResNet without classifier.
+
+    Args:
+        name: one of `NAMES`.
+        width: channels of the first stage; 64 is the standard network.
+        stem: "small" (3 x 3 convolution, stride 1), "stride2" (the same, stride 2), "imagenet"
+            (7 x 7, stride 2, then max-pool by 2), or "auto": small up to 64 pixels, else imagenet.
+        image_size: side of the input images in pixels; only "auto" reads it.
+
+    Raises:
+        UserError: an unknown stem.
+    """
+    if stem not in STEMS:
+        raise UserError(f"encoder.stem: {stem!r} is not a stem; choose {', '.join(STEMS)}")
+    if stem == "auto":
+        stem = "small" if image_size <= SMALL_IMAGE else "imagenet"
+    block, depths = _LAYOUTS[name]
+    return ResNet(block, depths, width, stem)
+
+
+class ResNet(Encoder):
+    """Stem, four stages, global average: (N, 3, H, W) to (N, 8 * width * block.expansion)."""
+
+    def __init__(
+        self,
+        block: "type[BasicBlock | Bottleneck]",
+        depths: tuple[int, int, int, int],
+        width: int,
+        stem: str,
+    ) -> None:
+        super().__init__()
+        self.conv1, self.pool = _stem(stem, width)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = _stage(block, width, width, depths[0], stride=1)
+        self.layer2 = _stage(block, width * block.expansion, width * 2, depths[1], stride=2)
+        self.layer3 = _stage(block, width * 2 * block.expansion, width * 4, depths[2], stride=2)
+        self.layer4 = _stage(block, width * 4 * block.expansion, width * 8, depths[3], stride=2)
+        self.dimension = width * 8 * block.expansion
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.pool(F.relu(self.bn1(self.conv1(images)), inplace=True))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return x.mean(dim=(2, 3))
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = _convolution(inputs, width, 3, stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _convolution(width, width, 3)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = _shortcut(inputs, width, stride)
+        nn.init.zeros_(self.bn2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        residual = self.bn2(self.conv2(residual))
+        return F.relu(residual + self.downsample(x), inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1 x 1, 3 x 3, 1 x 1 convolutions around a shortcut.
+
+    The stride is in the 3 x 3 convolution ("v1.5", as in torchvision), where the paper strides in
+    the first 1 x 1.
+    """
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        outputs = width * self.expansion
+        self.conv1 = _convolution(inputs, width, 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _convolution(width, width, 3, stride)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = _convolution(width, outputs, 1)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.downsample = _shortcut(inputs, outputs, stride)
+        nn.init.zeros_(self.bn3.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        residual = F.relu(self.bn2(self.conv2(residual)), inplace=True)
+        residual = self.bn3(self.conv3(residual))
+        return F.relu(residual + self.downsample(x), inplace=True)
+
+
+_LAYOUTS: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
+    "resnet10": (BasicBlock, (1, 1, 1, 1)),
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+}
+
+
+def _stem(kind: str, width: int) -> tuple[nn.Conv2d, nn.Module]:
+    if kind == "imagenet":
+        return _convolution(3, width, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1)
+    return _convolution(3, width, 3, stride=2 if kind == "stride2" else 1), nn.Identity()
+
+
+def _stage(
+    block: type[BasicBlock | Bottleneck], inputs: int, width: int, depth: int, stride: int
+) -> nn.Sequential:
+    first = block(inputs, width, stride)
+    others = (block(width * block.expansion, width, 1) for _ in range(depth - 1))
+    return nn.Sequential(first, *others)
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    if inputs == outputs and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(_convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)

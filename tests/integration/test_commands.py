@@ -1,0 +1,103 @@
+"""The documented commands, on a fresh copy of the project."""
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURE = "results/plots/rank_vs_acc.pdf"
+
+
+def test_the_figure_needs_no_flag_and_comes_as_pdf_and_png(finished) -> None:
+    pdf = finished.path / FIGURE
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert pdf.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    pdf.unlink()
+    assert finished.planned(FIGURE) == {"plot_rank_vs_acc": 1}
+    finished.snakemake(FIGURE)
+    assert pdf.exists()
+
+
+@pytest.mark.parametrize("profile", [(), ("--profile", "slurm")], ids=["local", "slurm"])
+def test_a_dry_run_lists_every_job(fresh, profile) -> None:
+    assert fresh.planned(*profile) == {
+        "prepare_dataset": 2,
+        "pretrain": 2,
+        "extract_features": 4,
+        "rank_dataset": 4,
+        "rankme": 2,
+        "finetune": 4,
+        "accuracy": 4,
+        "collect": 1,
+        "analyse": 1,
+        "plot_rank_vs_acc": 1,
+    }
+
+
+@pytest.mark.parametrize("graph", ["--dag", "--rulegraph"])
+def test_a_graph_is_clean_dot_that_graphviz_draws(fresh, graph, require_program) -> None:
+    dot = require_program("dot")
+    text = fresh.snakemake(graph).stdout
+    drawn = subprocess.run([dot, "-Tsvg"], input=text, capture_output=True, text=True, check=True)
+    assert "<svg" in drawn.stdout
+    assert "pretrain" in drawn.stdout
+
+
+def test_lint_finds_nothing(fresh) -> None:
+    done = fresh.snakemake("--lint")
+    assert "Congratulations" in done.stdout + done.stderr
+
+
+def test_the_report_is_one_page_with_the_figure(finished) -> None:
+    finished.snakemake("--report", "results/report.html")
+    page = (finished.path / "results/report.html").read_text()
+    assert "rank_vs_acc" in page
+    assert page.lstrip().lower().startswith("<!doctype html>")
+
+
+def test_a_second_config_replaces_the_default_study_as_a_whole(fresh) -> None:
+    other = yaml.safe_load((fresh.path / "config/config.yaml").read_text())
+    del other["encoder"], other["rank"]
+    (fresh.path / "config/other.yaml").write_text(yaml.safe_dump(other))
+    out = fresh.snakemake("--configfile", "config/other.yaml", "-n", "-p", "pretrain").stdout
+    assert '"name": "resnet18"' in out
+
+
+def test_results_and_logs_go_where_the_config_says(fresh, tmp_path) -> None:
+    fresh.configure(lambda c: c.update(pathvars={"results": f"{tmp_path}/elsewhere"}))
+    done = fresh.snakemake("--until", "prepare_dataset")
+    assert (tmp_path / "elsewhere/datasets/little-shapes/DATASET").exists()
+    assert not (fresh.path / "results/datasets").exists(), done.stderr
+
+
+def test_every_number_of_the_table_stands_in_the_file_it_names(finished) -> None:
+    results = finished.path / "results"
+    with (results / "tables/results.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 * len(finished.runs())
+    for row in rows:
+        accuracy = json.loads((results / row["accuracy_file"]).read_text())
+        rank = json.loads((results / row["rankme_file"]).read_text())
+        assert float(row["top1"]) == accuracy["top1"]
+        assert float(row["rankme"]) == rank["datasets"][rank["source"]]["embedding"]["rankme"]
+
+
+def test_the_default_study_has_four_runs_of_each_method() -> None:
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    swept = {m["name"]: m["sweeps"] for m in config["methods"]}
+    assert len(swept["SimCLR"]["temperature"]) >= 4
+    assert len(swept["VICReg"]["covariance"]) >= 4
+
+
+def test_the_conda_environment_has_the_versions_of_the_pinned_requirements() -> None:
+    pinned = {
+        line.removesuffix(" \\").strip()
+        for line in (ROOT / "envs/requirements.txt").read_text().splitlines()
+        if "==" in line
+    }
+    conda = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())["dependencies"]
+    assert set(conda[-1]["pip"]) == pinned

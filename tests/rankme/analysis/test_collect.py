@@ -1,0 +1,160 @@
+"""The table holds what the results tree holds, and says which file is at fault."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+import collect_results
+from rankme import cli
+from rankme.analysis.collect import COLUMNS, collect
+from rankme.analysis.tables import read_table, write_table
+from rankme.errors import UserError
+from tests.rankme.analysis.synthetic import Run, accuracy_record, make_run, write_run
+
+RANKME = {"shapes": 12.345678901234567, "digits": 8.5, "eurosat": 9.25}
+TOP1 = {"shapes": 1 / 3, "digits": 0.5, "eurosat": 0.25}
+
+
+def rows_of(results: Path, *runs: Run) -> pd.DataFrame:
+    return collect(runs, results, "shapes", ["digits", "eurosat"])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = make_run(temperature=0.15)
+    write_run(tmp_path, run, RANKME, TOP1)
+    return run
+
+
+def test_each_run_has_one_row_a_dataset_the_source_first(tmp_path: Path, run: Run) -> None:
+    second = make_run(name="b-2", sweep="temperature", temperature=0.5)
+    write_run(tmp_path, second, RANKME, TOP1)
+    table = rows_of(tmp_path, second, run)
+    assert list(table["run"]) == ["b-2"] * 3 + ["a-1"] * 3
+    assert list(table["dataset"]) == ["shapes", "digits", "eurosat"] * 2
+    assert list(table["role"]) == ["source", "target", "target"] * 2
+
+
+def test_a_row_holds_the_numbers_of_its_files(tmp_path: Path, run: Run) -> None:
+    row = rows_of(tmp_path, run).iloc[1]
+    expected = {
+        "method": "SimCLR",
+        "sweep": "default",
+        "seed": 7,
+        "status": "completed",
+        "rankme": RANKME["shapes"],
+        "rankme_representation": RANKME["shapes"] / 2,
+        "rankme_on_dataset": RANKME["digits"],
+        "top1": 0.5,
+        "top1_low": 0.46,
+        "top1_high": 0.54,
+        "confidence": 0.95,
+        "top5": 0.75,
+        "n": 500,
+        "chance": 0.1,
+        "train_top1": 0.51,
+    }
+    assert {column: row[column] for column in expected} == expected
+
+
+def test_a_row_names_the_files_behind_its_numbers(tmp_path: Path, run: Run) -> None:
+    for row in rows_of(tmp_path, run).itertuples():
+        evaluation = json.loads((tmp_path / row.rankme_file).read_text())
+        accuracy = json.loads((tmp_path / row.accuracy_file).read_text())
+        assert evaluation["datasets"]["shapes"]["embedding"]["rankme"] == row.rankme
+        assert accuracy["dataset"] == row.dataset
+
+
+def test_every_hyperparameter_is_a_column(tmp_path: Path, run: Run) -> None:
+    row = rows_of(tmp_path, run).iloc[0]
+    settings = run.settings
+    assert row["temperature"] == 0.15
+    assert {key: row[key] for key in settings["training"]} == settings["training"]
+    assert row["encoder_width"] == 32
+    assert json.loads(row["projector_widths"]) == [256, 128]
+    assert json.loads(row["augmentation_crop_scale"]) == [0.2, 1.0]
+
+
+def test_a_hyperparameter_hides_no_other_column(tmp_path: Path) -> None:
+    run = make_run(n=3, momentum=0.99)
+    write_run(tmp_path, run, RANKME, TOP1)
+    row = rows_of(tmp_path, run).iloc[0]
+    assert (row["n"], row["method_n"]) == (500, 3)
+    assert (row["momentum"], row["method_momentum"]) == (0.9, 0.99)
+
+
+def test_the_csv_reads_back_exactly_and_holds_no_nan(tmp_path: Path, run: Run) -> None:
+    other = make_run("VICReg", "v-1", covariance=4, invariance=25)
+    write_run(tmp_path, other, RANKME, TOP1, status="diverged")
+    table = rows_of(tmp_path, run, other)
+    path = tmp_path / "results.csv"
+    write_table(path, table)
+    text = path.read_text()
+    assert "nan" not in text.lower()
+    assert "None" not in text
+    assert text.splitlines()[0].split(",")[: len(COLUMNS)] == list(COLUMNS)
+    back = read_table(path, COLUMNS)
+    assert dict(back[list(COLUMNS)].dtypes) == dict(table[list(COLUMNS)].dtypes)
+    for column in ("rankme", "top1", "lr", "top1_low"):
+        assert list(back[column]) == list(table[column])
+    assert list(back["status"]) == ["completed"] * 3 + ["diverged"] * 3
+    assert text.splitlines()[-1].endswith(",4,25")
+
+
+def test_collecting_twice_gives_the_same_bytes(tmp_path: Path, run: Run) -> None:
+    paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    for path in paths:
+        write_table(path, rows_of(tmp_path, run))
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", ["RANKME_EVAL", "digits/ACCURACY"])
+def test_a_missing_file_is_named(tmp_path: Path, run: Run, name: str) -> None:
+    file = tmp_path / "all_results" / run.method / run.name / name
+    file.unlink()
+    with pytest.raises(UserError, match=name) as error:
+        rows_of(tmp_path, run)
+    assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"artefact": "RANK", "format": 1}'])
+def test_an_invalid_file_is_named(tmp_path: Path, run: Run, content: str) -> None:
+    file = tmp_path / "all_results" / run.method / run.name / "digits" / "ACCURACY"
+    file.write_text(content)
+    with pytest.raises(UserError) as error:
+        rows_of(tmp_path, run)
+    assert str(file) in str(error.value)
+
+
+def test_a_missing_value_is_named_with_its_file(tmp_path: Path, run: Run) -> None:
+    write_run(tmp_path, run, {"shapes": 3.0, "digits": 2.0}, TOP1)
+    with pytest.raises(UserError, match=r"RANKME_EVAL: has no datasets\.eurosat"):
+        rows_of(tmp_path, run)
+
+
+def test_rank_and_accuracy_of_different_data_are_refused(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "all_results" / run.method / run.name / "digits" / "ACCURACY"
+    file.write_text(json.dumps({**accuracy_record("digits", 0.5), "dataset_digest": "other"}))
+    with pytest.raises(UserError, match="another version of dataset 'digits'"):
+        rows_of(tmp_path, run)
+
+
+def test_the_program_writes_the_table_of_the_study(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {
+        "pathvars": {"results": str(tmp_path)},
+        "source": "shapes",
+        "targets": ["digits", "eurosat"],
+    }
+    output = tmp_path / "tables" / "results.csv"
+    arguments = ["collect_results.py", "--study", json.dumps(config), "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    study = SimpleNamespace(runs=lambda given: [run] if given == config else [])
+    monkeypatch.setattr(cli, "import_workflow", {"study": study}.__getitem__)
+    collect_results.main()
+    assert list(read_table(output, COLUMNS)["top1"]) == list(TOP1.values())

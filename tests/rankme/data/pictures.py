@@ -1,0 +1,10 @@
+"""Pictures for the tests of data sets."""
+
+import numpy as np
+from PIL import Image
+
+
+def photo(seed: int, height: int = 20, width: int = 24) -> Image.Image:
+    """A smooth random RGB picture, so that resampling has something to keep."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)

@@ -1,0 +1,284 @@
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import md5
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankme.data.declarations import load_reader, resolve
+from rankme.data.raw import RawDataset, stratified_split
+from rankme.errors import UserError
+from tests.rankme.data.conftest import Tree
+from tests.rankme.data.pictures import photo
+
+
+def read(reader: str, root: Path | None = None, **options: object) -> RawDataset:
+    resolved = resolve("x", {"reader": reader, "size": 32, "options": options})
+    raw: RawDataset = load_reader(reader).read(root, 32, **resolved["options"])
+    return raw
+
+
+def names(images: object) -> list[str]:
+    return ["/".join(path.parts[-3:]) for path in images]  # type: ignore[attr-defined]
+
+
+@given(
+    counts=st.lists(st.integers(2, 30), min_size=1, max_size=5),
+    fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 99),
+)
+def test_a_stratified_split_takes_its_fraction_of_each_class_and_empties_none(
+    counts: list[int], fraction: float, seed: int
+) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    keys = [str(index) for index in range(len(labels))]
+    train, test = stratified_split(keys, labels, fraction, seed)
+    assert sorted([*train, *test]) == list(range(len(labels)))
+    for label, count in enumerate(counts):
+        in_test = int((labels[test] == label).sum())
+        assert 1 <= in_test <= count - 1
+        assert abs(in_test - fraction * count) <= 1
+
+
+def test_a_stratified_split_is_fixed_by_its_seed_and_keys() -> None:
+    labels = np.zeros(20, dtype=np.int64)
+    keys = [str(index) for index in range(20)]
+    _, test = stratified_split(keys, labels, 0.2, 0)
+    # The four of "0" ... "19" whose SHA-256 of "0:<key>" is smallest, by sha256sum.
+    assert test.tolist() == [4, 7, 15, 18]
+    assert stratified_split(keys, labels, 0.2, 1)[1].tolist() != test.tolist()
+
+
+def test_image_folder_reads_classes_in_alphabetical_order(cats_and_dogs: Path) -> None:
+    raw = read("image_folder", cats_and_dogs)
+    assert raw.classes == ["cat", "dog"]
+    assert names(raw.splits["test"].images) == [
+        "test/cat/0.png",
+        "test/cat/1.png",
+        "test/dog/0.png",
+        "test/dog/1.png",
+    ]
+    assert raw.splits["test"].labels.tolist() == [0, 0, 1, 1]
+
+
+def test_image_folder_takes_other_folder_names(image_tree: Tree) -> None:
+    root = image_tree({"training": {"a": 2, "b": 2}, "val": {"a": 1, "b": 1}})
+    raw = read("image_folder", root, train="training", test="val")
+    assert names(raw.splits["test"].images) == ["val/a/0.png", "val/b/0.png"]
+
+
+def test_image_folder_passes_over_what_is_no_image(cats_and_dogs: Path) -> None:
+    (cats_and_dogs / "train" / "cat" / "notes.txt").write_text("x")
+    (cats_and_dogs / "train" / "cat" / "._0.png").write_text("x")
+    (cats_and_dogs / "train" / ".cache").mkdir()
+    (cats_and_dogs / "train" / "dog" / "more").mkdir()
+    photo(0).save(cats_and_dogs / "train" / "dog" / "more" / "9.JPG", format="JPEG")
+    raw = read("image_folder", cats_and_dogs)
+    assert raw.splits["train"].labels.tolist() == [0, 0, 0, 1, 1, 1, 1]
+
+
+def test_image_folder_splits_one_folder_of_classes(image_tree: Tree) -> None:
+    root = image_tree({"all": {"cat": 10, "dog": 20}}) / "all"
+    raw = read("image_folder", root, test_fraction=0.2)
+    assert np.bincount(raw.splits["test"].labels).tolist() == [2, 4]
+    assert np.bincount(raw.splits["train"].labels).tolist() == [8, 16]
+    files = [names(split.images) for split in raw.splits.values()]
+    assert not set(files[0]) & set(files[1])
+    for split in raw.splits.values():
+        classes = [raw.classes[label] for label in split.labels]
+        assert [path.parent.name for path in split.images] == classes  # type: ignore[union-attr]
+
+
+def test_image_folder_names_classes_that_are_in_one_split_only(image_tree: Tree) -> None:
+    root = image_tree({"train": {"cat": 2, "dog": 2}, "test": {"cat": 1, "eel": 1}})
+    with pytest.raises(UserError, match=r"2 are in one only, missing: .*/test/dog, .*/train/eel"):
+        read("image_folder", root)
+
+
+def test_image_folder_names_what_is_missing_or_empty(cats_and_dogs: Path) -> None:
+    with pytest.raises(UserError, match="needs `root:`"):
+        read("image_folder")
+    with pytest.raises(
+        UserError, match=r"nowhere/train: cannot be read as a folder \(No such file"
+    ):
+        read("image_folder", cats_and_dogs / "nowhere")
+    with pytest.raises(UserError, match=r"0\.png: cannot be read as a folder \(Not a directory"):
+        read("image_folder", cats_and_dogs / "train" / "cat" / "0.png", test_fraction=0.2)
+    with pytest.raises(UserError, match="train/cat: holds no class folders"):
+        read("image_folder", cats_and_dogs / "train" / "cat", test_fraction=0.2)
+    (cats_and_dogs / "train" / "eel").mkdir()
+    (cats_and_dogs / "test" / "eel").mkdir()
+    with pytest.raises(UserError, match=r"train/eel: holds no image; expected .*\.jpg"):
+        read("image_folder", cats_and_dogs)
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """As root every folder is readable, so become nobody for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("locked", [".", "train", "train/dog"])
+def test_image_folder_names_a_folder_that_cannot_be_read(cats_and_dogs: Path, locked: str) -> None:
+    for folder in (cats_and_dogs, *cats_and_dogs.parents):
+        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    folder = cats_and_dogs / locked
+    folder.chmod(0)
+    try:
+        with ordinary_user(), pytest.raises(UserError, match=rf"{folder}.*[Pp]ermission denied"):
+            read("image_folder", cats_and_dogs)
+    finally:
+        folder.chmod(0o755)
+
+
+@pytest.fixture
+def tiny_imagenet(tmp_path: Path) -> Path:
+    """The original layout with two classes, listed in neither alphabetical nor folder order."""
+    root = tmp_path / "tiny-imagenet-200"
+    (root / "val" / "images").mkdir(parents=True)
+    (root / "wnids.txt").write_text("n02\nn01\n")
+    (root / "words.txt").write_text("n01\tcrane, bird\nn02\tcrane, machine\nn03\tegg\n")
+    for wnid in ("n01", "n02"):
+        (root / "train" / wnid / "images").mkdir(parents=True)
+        (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("x\t0\t0\t1\t1\n")
+        for index in range(2):
+            photo(index).save(root / "train" / wnid / "images" / f"{wnid}_{index}.JPEG")
+    rows = [("val_0.JPEG", "n01"), ("val_1.JPEG", "n02"), ("val_10.JPEG", "n01")]
+    for index, (name, _) in enumerate(rows):
+        photo(index).save(root / "val" / "images" / name)
+    lines = "".join(f"{name}\t{wnid}\t0\t0\t9\t9\n" for name, wnid in rows)
+    (root / "val" / "val_annotations.txt").write_text(lines)
+    return root
+
+
+def test_tiny_imagenet_takes_label_order_names_and_val_classes_from_its_text_files(
+    tiny_imagenet: Path,
+) -> None:
+    raw = read("tiny_imagenet", tiny_imagenet)
+    assert raw.classes == ["crane (n02)", "crane (n01)"]
+    train, test = raw.splits["train"], raw.splits["test"]
+    assert names(train.images)[0] == "n02/images/n02_0.JPEG"
+    assert train.labels.tolist() == [0, 0, 1, 1]
+    assert names(test.images) == [f"val/images/val_{index}.JPEG" for index in (0, 1, 10)]
+    assert test.labels.tolist() == [1, 0, 1]
+
+
+def test_tiny_imagenet_says_which_file_of_the_layout_is_wrong(tiny_imagenet: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"train/wnids\.txt: cannot be read.*tiny-imagenet-200\.zip"
+    ):
+        read("tiny_imagenet", tiny_imagenet / "train")
+    annotations = tiny_imagenet / "val" / "val_annotations.txt"
+    annotations.write_text("val_0.JPEG\tn77\n")
+    with pytest.raises(UserError, match=r"val_annotations\.txt: class n77 is not in wnids\.txt"):
+        read("tiny_imagenet", tiny_imagenet)
+    annotations.write_text("val_0.JPEG n01\n")
+    with pytest.raises(UserError, match="line 1 has 1 columns, expected 2"):
+        read("tiny_imagenet", tiny_imagenet)
+
+
+def test_real_tiny_imagenet_val_labels_agree_with_its_copy_sorted_by_class(
+    image_sets: Path,
+) -> None:
+    root = image_sets / "tiny-imagenet-200"
+    raw = read("tiny_imagenet", root)
+    wnids = (root / "wnids.txt").read_text().split()
+    test = raw.splits["test"]
+    assert len(set(raw.classes)) == 200
+    assert np.bincount(raw.splits["train"].labels).tolist() == [65] * 200
+    found = {path.name: wnids[label] for path, label in zip(test.images, test.labels, strict=True)}  # type: ignore[union-attr]
+    sorted_copy = {file.name: file.parent.name for file in (root / "val_by_class").rglob("*.JPEG")}
+    assert found == sorted_copy
+
+
+@pytest.mark.parametrize(
+    ("folder", "test", "classes", "count"),
+    [("cifar100-small", "test", 100, 1500), ("flowers-102-subset", "val", 89, 445)],
+)
+def test_real_image_folders_are_read(
+    image_sets: Path, folder: str, test: str, classes: int, count: int
+) -> None:
+    raw = read("image_folder", image_sets / folder, test=test)
+    assert len(raw.classes) == classes
+    assert len(raw.splits["test"].labels) == count
+
+
+@pytest.fixture
+def cifar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """CIFAR-100's files in their real layout, with eight images, whose MD5 torchvision accepts."""
+    from torchvision.datasets import CIFAR100
+
+    folder = tmp_path / CIFAR100.base_folder
+    folder.mkdir()
+    planes = np.random.default_rng(0).integers(0, 256, (8, 3072), dtype=np.uint8)
+    fine = [3, 0, 1, 2, 0, 1, 2, 3]
+    content = {
+        "train": {"data": planes[:6], "fine_labels": fine[:6], "coarse_labels": [0] * 6},
+        "test": {"data": planes[6:], "fine_labels": fine[6:], "coarse_labels": [0] * 2},
+        "meta": {"fine_label_names": ["ape", "bee", "cat", "dog"], "coarse_label_names": ["x"]},
+    }
+    digest = {}
+    for name, value in content.items():
+        (folder / name).write_bytes(pickle.dumps(value))
+        digest[name] = md5((folder / name).read_bytes()).hexdigest()
+    monkeypatch.setattr(CIFAR100, "train_list", [["train", digest["train"]]])
+    monkeypatch.setattr(CIFAR100, "test_list", [["test", digest["test"]]])
+    monkeypatch.setattr(CIFAR100, "meta", {**CIFAR100.meta, "md5": digest["meta"]})
+    monkeypatch.setattr(CIFAR100, "url", "http://127.0.0.1:9/cifar-100-python.tar.gz")
+    np.save(tmp_path / "planes.npy", planes)
+    return tmp_path
+
+
+def test_cifar_is_read_with_fine_labels_and_colours_last(cifar_files: Path) -> None:
+    raw = read("cifar", cifar_files, variant=100)
+    assert raw.classes == ["ape", "bee", "cat", "dog"]
+    assert raw.splits["train"].labels.tolist() == [3, 0, 1, 2, 0, 1]
+    assert raw.splits["test"].labels.tolist() == [2, 3]
+    planes = np.load(cifar_files / "planes.npy").reshape(8, 3, 32, 32)
+    expected = np.stack([planes[6:, channel] for channel in range(3)], axis=-1)
+    np.testing.assert_array_equal(raw.splits["test"].images, expected)
+
+
+def test_cifar_with_a_damaged_file_and_no_network_says_what_is_expected_where(
+    cifar_files: Path,
+) -> None:
+    (cifar_files / "cifar-100-python" / "train").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"cifar-100-python: no valid copy.*train, test, meta"):
+        read("cifar", cifar_files, variant=100)
+
+
+def test_cifar_needs_a_root() -> None:
+    with pytest.raises(UserError, match="needs `root:`"):
+        read("cifar")
+
+
+def test_digits_are_scikit_learns_on_the_scale_of_pixels() -> None:
+    from sklearn.datasets import load_digits
+
+    raw = read("digits")
+    images = np.concatenate([split.images for split in raw.splits.values()])
+    labels = np.concatenate([split.labels for split in raw.splits.values()])
+    assert images.shape == (1797, 8, 8, 3)
+    restored = np.rint(images[..., 1] / 255 * 16).reshape(1797, 64)
+    rows = {(int(label), *row) for label, row in zip(labels, restored, strict=True)}
+    digits = load_digits()
+    assert rows == {(int(t), *row) for t, row in zip(digits.target, digits.data, strict=True)}
+
+
+def test_the_split_of_the_digits_is_stratified_and_fixed() -> None:
+    raw = read("digits")
+    train, test = (np.bincount(raw.splits[name].labels) for name in ("train", "test"))
+    np.testing.assert_allclose(test / (train + test), 0.3, atol=0.005)
+    np.testing.assert_array_equal(raw.splits["test"].labels, read("digits").splits["test"].labels)

@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rankme.data.decode import decode, decode_chunk, to_rgb
+from tests.rankme.data.pictures import photo
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 60), (60, 40), (33, 32), (16, 90), (7, 5)])
+def test_decoding_is_torchvisions_resize_and_centre_crop(
+    tmp_path: Path, height: int, width: int
+) -> None:
+    from torchvision.transforms import v2
+
+    image = photo(0, height, width)
+    image.save(tmp_path / "a.png")
+    square = v2.Compose(
+        [v2.Resize(32, interpolation=v2.InterpolationMode.BICUBIC), v2.CenterCrop(32)]
+    )
+    expected = np.asarray(square(image)).astype(float)
+    # torchvision rounds the resized size and the crop to whole pixels, this code does not.
+    assert np.abs(decode(tmp_path / "a.png", 32) - expected).mean() < 4
+
+
+def test_an_image_of_the_right_size_keeps_its_bytes(tmp_path: Path) -> None:
+    image = photo(1, 32, 32)
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(decode(tmp_path / "a.png", 32), np.asarray(image))
+
+
+def test_grey_becomes_three_equal_channels() -> None:
+    grey = photo(2).convert("L")
+    np.testing.assert_array_equal(
+        np.asarray(to_rgb(grey)), np.asarray(grey)[..., None].repeat(3, 2)
+    )
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_parts_are_blended_with_white(mode: str) -> None:
+    image = photo(3).convert(mode)
+    alpha = np.linspace(0, 255, image.size[0] * image.size[1]).astype(np.uint8)
+    image.putalpha(Image.fromarray(alpha.reshape(image.size[::-1])))
+    rgba = np.asarray(image.convert("RGBA")).astype(float)
+    share = rgba[..., 3:] / 255
+    expected = share * rgba[..., :3] + (1 - share) * 255
+    np.testing.assert_allclose(np.asarray(to_rgb(image)), expected, atol=1)
+
+
+def test_a_palette_image_has_its_palettes_colours(tmp_path: Path) -> None:
+    image = photo(4).quantize(16)
+    image.save(tmp_path / "a.png")
+    colours = np.array(image.getpalette()).reshape(-1, 3)
+    with Image.open(tmp_path / "a.png") as reopened:
+        assert reopened.mode == "P"
+        np.testing.assert_array_equal(np.asarray(to_rgb(reopened)), colours[np.asarray(image)])
+
+
+def test_a_transparent_palette_entry_becomes_white(tmp_path: Path) -> None:
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.save(tmp_path / "a.gif", transparency=0)
+    assert (decode(tmp_path / "a.gif", 8) == 255).all()
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=100)
+    np.testing.assert_allclose(
+        decode(tmp_path / "a.jpg", 8), np.full((8, 8, 3), (255, 0, 0)), atol=3
+    )
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(decode(tmp_path / "a.png", 8)[..., 0], ramp // 256)
+
+
+def test_float_pixels_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((8, 8), dtype=np.float32)).save(tmp_path / "a.tiff")
+    _, bad = decode_chunk([tmp_path / "a.tiff"], 8)
+    assert bad == [f"{tmp_path}/a.tiff: pixels of mode F; convert it to 8 or 16 bits a channel"]
+
+
+def test_each_kind_of_bad_file_is_named_with_its_fault(tmp_path: Path) -> None:
+    good, empty, text, torn, missing = (tmp_path / f"{n}.jpg" for n in ("a", "b", "c", "d", "e"))
+    photo(5, 64, 64).save(good)
+    empty.touch()
+    text.write_text("not an image")
+    torn.write_bytes(good.read_bytes()[: good.stat().st_size * 3 // 4])
+    images, bad = decode_chunk([good, empty, text, torn, missing], 16)
+    assert images[0].any()
+    assert not images[1:].any()
+    assert bad[0] == f"{empty}: empty file (0 bytes)"
+    assert bad[1] == f"{text}: not an image, or of a format that Pillow does not know"
+    assert bad[2].startswith(f"{torn}: image file is truncated")
+    assert bad[3] == f"{missing}: no such file"
+
+
+@pytest.mark.parametrize("keep", [20, 60, 120])
+def test_a_torn_png_is_bad(tmp_path: Path, keep: int) -> None:
+    file = tmp_path / "a.png"
+    photo(6).save(file)
+    file.write_bytes(file.read_bytes()[:keep])
+    assert len(decode_chunk([file], 16)[1]) == 1
+
+
+def test_arrays_are_resized_as_files_are(tmp_path: Path) -> None:
+    image = photo(7, 8, 8)
+    image.save(tmp_path / "a.png")
+    from_array, _ = decode_chunk(np.asarray(image)[None], 32)
+    from_file, _ = decode_chunk([tmp_path / "a.png"], 32)
+    np.testing.assert_array_equal(from_array, from_file)

@@ -1,0 +1,212 @@
+import hashlib
+import json
+import logging
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rankme.data import prepare as prepare_module
+from rankme.data.dataset import load_dataset
+from rankme.data.prepare import prepare
+from rankme.errors import UserError
+from tests.rankme.data.conftest import Tree
+from tests.rankme.data.pictures import photo
+
+
+def declaration(root: Path, size: int = 16) -> dict[str, object]:
+    return {"reader": "image_folder", "size": size, "root": str(root)}
+
+
+def assert_looks_unfinished(folder: Path) -> None:
+    assert not (folder / "DATASET").exists()
+    assert not list(folder.glob("*.npy"))
+    assert not list(folder.glob(".*.partial"))
+
+
+def test_the_arrays_hold_the_resized_images_in_class_order(
+    cats_and_dogs: Path, tmp_path: Path
+) -> None:
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    dataset = load_dataset(tmp_path / "out")
+    assert dataset.classes == ["cat", "dog"]
+    assert dataset.splits["train"].labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert dataset.splits["test"].labels.tolist() == [0, 0, 1, 1]
+    with Image.open(cats_and_dogs / "train" / "dog" / "1.png") as image:
+        expected = image.resize((16, 16), Image.Resampling.BICUBIC, box=(2, 0, 22, 20))
+    np.testing.assert_array_equal(dataset.splits["train"].images[4], np.asarray(expected))
+
+
+def test_digest_and_normalisation_are_those_of_the_arrays(
+    cats_and_dogs: Path, tmp_path: Path
+) -> None:
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    record = json.loads((tmp_path / "out" / "DATASET").read_text())
+    images = np.load(tmp_path / "out" / "train_images.npy")
+    labels = np.load(tmp_path / "out" / "train_labels.npy")
+    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    assert record["splits"]["train"] == {"count": 6, "digest": digest}
+    scaled = images.astype(np.float64) / 255
+    np.testing.assert_allclose(record["normalisation"]["mean"], scaled.mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(record["normalisation"]["std"], scaled.std((0, 1, 2)), rtol=1e-12)
+
+
+def test_workers_chunks_and_the_place_of_the_images_change_no_byte(
+    cats_and_dogs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "one", workers=1)
+    moved = cats_and_dogs.rename(tmp_path / "moved")
+    monkeypatch.setattr(prepare_module, "_CHUNK_PIXELS", 256)
+    prepare("pets", declaration(moved), tmp_path / "two", workers=2)
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == [
+        "DATASET",
+        *(f"{s}_{k}.npy" for s in ("test", "train") for k in ("images", "labels")),
+    ]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize("change", ["pixels", "label", "class", "size"])
+def test_the_digest_changes_with_all_that_matters(
+    cats_and_dogs: Path, tmp_path: Path, change: str
+) -> None:
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "a", workers=1)
+    train = cats_and_dogs / "train"
+    if change == "pixels":
+        photo(99).save(train / "cat" / "0.png")
+    elif change == "label":
+        (train / "dog" / "0.png").rename(train / "cat" / "9.png")
+    elif change == "class":
+        for split in ("train", "test"):
+            (cats_and_dogs / split / "dog").rename(cats_and_dogs / split / "eel")
+    prepare("pets", declaration(cats_and_dogs, 17 if change == "size" else 16), tmp_path / "b", 1)
+    assert load_dataset(tmp_path / "a").digest != load_dataset(tmp_path / "b").digest
+
+
+def test_name_and_description_are_no_part_of_the_digest(
+    cats_and_dogs: Path, tmp_path: Path
+) -> None:
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "a", workers=1)
+    described = {**declaration(cats_and_dogs), "description": "Pets."}
+    prepare("animals", described, tmp_path / "b", workers=1)
+    assert load_dataset(tmp_path / "a").digest == load_dataset(tmp_path / "b").digest
+
+
+def test_a_constant_channel_keeps_a_deviation_that_can_be_divided_by(
+    cats_and_dogs: Path, tmp_path: Path
+) -> None:
+    for file in cats_and_dogs.rglob("*.png"):
+        Image.new("RGB", (8, 8), (0, 128, 255)).save(file)
+    prepare("flat", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    normalisation = load_dataset(tmp_path / "out").normalisation
+    assert normalisation["mean"] == pytest.approx([0, 128 / 255, 1])
+    assert normalisation["std"] == pytest.approx([1 / 255] * 3)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_images_of_all_splits_are_listed_at_once_and_nothing_is_left(
+    cats_and_dogs: Path, tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare_module, "_CHUNK_PIXELS", 256)
+    victims = sorted(cats_and_dogs.rglob("*.png"))[:7]
+    for file in victims:
+        file.write_bytes(b"")
+    with pytest.raises(UserError) as caught:
+        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers)
+    message = str(caught.value)
+    assert message.startswith("data set pets: 7 of the images cannot be decoded")
+    assert message.count("empty file (0 bytes)") == 5
+    assert message.endswith("and 2 more")
+    assert_looks_unfinished(tmp_path / "out")
+
+
+def test_an_unreadable_image_is_named(cats_and_dogs: Path, tmp_path: Path) -> None:
+    locked = cats_and_dogs / "train" / "dog" / "1.png"
+    locked.unlink()
+    locked.symlink_to(locked)
+    with pytest.raises(UserError, match=r"train/dog/1\.png: .*symbolic link"):
+        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+
+
+def test_a_class_with_one_training_image_is_refused(image_tree: Tree, tmp_path: Path) -> None:
+    root = image_tree({"train": {"cat": 3, "dog": 1}, "test": {"cat": 1, "dog": 1}})
+    with pytest.raises(UserError, match=r"needs 2 or more train images.*1 of 2 classes: dog \(1\)"):
+        prepare("pets", declaration(root), tmp_path / "out", workers=1)
+    assert_looks_unfinished(tmp_path / "out")
+
+
+def test_a_single_class_is_refused(image_tree: Tree, tmp_path: Path) -> None:
+    root = image_tree({"train": {"cat": 3}, "test": {"cat": 1}})
+    with pytest.raises(UserError, match="1 class; expected 2 or more"):
+        prepare("pets", declaration(root), tmp_path / "out", workers=1)
+
+
+def test_a_failed_second_try_leaves_the_first_result_whole(
+    cats_and_dogs: Path, tmp_path: Path
+) -> None:
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    before = load_dataset(tmp_path / "out").digest
+    (cats_and_dogs / "train" / "cat" / "0.png").write_bytes(b"")
+    with pytest.raises(UserError):
+        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    assert load_dataset(tmp_path / "out").digest == before
+
+
+def test_a_disk_without_room_is_refused_before_decoding(
+    cats_and_dogs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = 10 * (16 * 16 * 3 + 8)
+    usage = type("usage", (), {"free": needed - 1})
+    monkeypatch.setattr(prepare_module.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(UserError, match=f"{tmp_path}/out: needs .* GB free; make room"):
+        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_write_that_fails_midway_leaves_nothing_that_looks_finished(
+    cats_and_dogs: Path, tmp_path: Path
+) -> None:
+    with file_size_limit(3000), pytest.raises(UserError, match="out: File too large; make room"):
+        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    assert_looks_unfinished(tmp_path / "out")
+
+
+def test_without_a_terminal_progress_is_lines_in_the_log(
+    cats_and_dogs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(prepare_module, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(prepare_module, "_CHUNK_PIXELS", 256)
+    with caplog.at_level(logging.INFO):
+        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    assert "train: 2 of 6 images" in caplog.messages
+    assert "images/s" not in capfd.readouterr().err
+
+
+def test_a_real_tree_of_jpegs_with_grey_images_is_prepared(
+    image_sets: Path, tmp_path: Path
+) -> None:
+    real = {"reader": "tiny_imagenet", "size": 32, "root": str(image_sets / "tiny-imagenet-200")}
+    prepare("tiny", real, tmp_path / "out", workers=min(2, os.cpu_count() or 1))
+    dataset = load_dataset(tmp_path / "out")
+    assert len(dataset.splits["train"].images) == 13_000
+    # Published for the whole of Tiny ImageNet: mean 0.480, 0.448, 0.398.
+    assert dataset.normalisation["mean"] == pytest.approx([0.480, 0.448, 0.398], abs=0.02)

@@ -1,0 +1,195 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import entropy, ortho_group
+
+from rankme.metrics import rankme, rankme_from_singular_values
+
+K = 2048
+RANK_ONE = np.eye(1, K)[0]
+FLAT = np.ones(K)
+HARMONIC = 1 / np.arange(1, K + 1)
+
+# Spectrum, eps, published value and the number of decimals given there.
+GOLDEN = [
+    ([2, 1, 1], 0.0, 2.8284271247, 10),
+    ([2, 1, 1], 1e-7, 2.8284272565, 10),
+    (RANK_ONE, 1e-7, 1.003305, 6),
+    (RANK_ONE, 1e-5, 1.265743, 6),
+    (FLAT, 0.0, 2048, 9),
+    (FLAT, 1e-7, 2050.78, 2),
+    (FLAT, 1e-5, 2345.10, 2),
+    (HARMONIC, 0.0, 281.3626, 4),
+    (HARMONIC, 1e-7, 281.8084, 4),
+]
+
+GAUSSIAN_GOLDEN = [
+    (25_600, 2048, 2027.0),
+    (25_600, 512, 510.7),
+    (25_600, 128, 127.9),
+    (10_000, 2048, 1992.2),
+    (5_000, 2048, 1928.1),
+    (2_048, 2048, 1648.7),
+    (1_024, 2048, 948.3),
+]
+
+
+def gaussian(rows: int, columns: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((rows, columns))
+
+
+def rankme_by_svd(embeddings: np.ndarray, eps: float) -> float:
+    """Float64 SVD and scipy's entropy, which scales the shares to sum 1: undone by hand."""
+    sigma = np.linalg.svd(embeddings.astype(np.float64), compute_uv=False)
+    shares = sigma / sigma.sum() + eps
+    total = shares.sum()
+    return float(np.exp(total * entropy(shares) - total * np.log(total)))
+
+
+def marchenko_pastur_rankme(rows: int, columns: int) -> float:
+    """Limit of RankMe (eps 0) of an iid Gaussian matrix, from the law of its squared spectrum."""
+    tall, narrow = max(rows, columns), min(rows, columns)
+    ratio = narrow / tall
+
+    def mean(function):
+        def integrand(angle):
+            value = 1 + ratio + 2 * np.sqrt(ratio) * np.cos(angle)
+            density = 2 * np.sin(angle) ** 2 / (np.pi * value)
+            return function(np.sqrt(value)) * density
+
+        return quad(integrand, 0, np.pi)[0]
+
+    first = mean(lambda sigma: sigma)
+    return narrow * first * np.exp(-mean(lambda sigma: sigma * np.log(sigma)) / first)
+
+
+@pytest.mark.parametrize(("sigma", "eps", "value", "decimals"), GOLDEN)
+def test_rankme_of_known_spectra_has_the_published_value(sigma, eps, value, decimals):
+    measured = rankme_from_singular_values(sigma, eps)
+    assert measured == pytest.approx(value, abs=0.51 * 10.0**-decimals)
+
+
+@pytest.mark.parametrize("dimension", [1, 7, 128])
+def test_rankme_of_a_flat_spectrum_is_its_dimension(dimension):
+    orthonormal_columns = np.linalg.qr(gaussian(200, dimension))[0]
+    assert rankme(orthonormal_columns, eps=0) == pytest.approx(dimension, rel=1e-12)
+
+
+def test_squared_singular_values_would_give_another_value():
+    assert rankme_from_singular_values([4, 1, 1], eps=0) == pytest.approx(2.3811015780, abs=5e-11)
+    assert rankme(np.diag([2.0, 1.0, 1.0]), eps=0) == pytest.approx(2.8284271247, abs=5e-11)
+
+
+@pytest.mark.parametrize(("eps", "value"), [(1e-7, 1.003305), (1e-5, 1.265743)])
+def test_rounding_in_the_gram_does_not_raise_the_rank_of_a_rank_one_matrix(eps, value):
+    embeddings = np.outer(gaussian(2100, 1), gaussian(1, K))
+    assert rankme(embeddings, eps) == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "columns", "value"), GAUSSIAN_GOLDEN)
+def test_the_gaussian_limit_is_the_published_value(rows, columns, value):
+    assert marchenko_pastur_rankme(rows, columns) == pytest.approx(value, abs=0.051)
+
+
+@pytest.mark.parametrize(("rows", "columns", "value"), GAUSSIAN_GOLDEN)
+def test_gaussian_embeddings_reach_their_limit(rows, columns, value):
+    """At a quarter of the published size: the share of the full rank depends on N / K alone."""
+    measured = rankme(gaussian(rows // 4, columns // 4), eps=0)
+    tolerance = 1e-3 if rows == 25_600 else 2e-3
+    assert measured == pytest.approx(value / 4, rel=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(300, 40), (40, 300), (64, 64)])
+@pytest.mark.parametrize("eps", [0.0, 1e-7, 1e-3])
+def test_rankme_equals_the_float64_svd(shape, eps):
+    embeddings = gaussian(*shape) * np.geomspace(1, 1e-3, shape[1])
+    assert rankme(embeddings, eps) == pytest.approx(rankme_by_svd(embeddings, eps), rel=1e-9)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-5, 1e-6])
+def test_rankme_of_nearly_collapsed_embeddings_is_within_its_stated_error(noise):
+    embeddings = 1 + noise * gaussian(3000, 512)
+    assert rankme(embeddings) == pytest.approx(rankme_by_svd(embeddings, 1e-7), rel=4e-3)
+
+
+def test_large_mean_in_float32_embeddings_costs_no_accuracy():
+    """A float32 Gram matrix would be off by percents here."""
+    embeddings = (100 + gaussian(3000, 256)).astype(np.float32)
+    assert rankme(embeddings) == pytest.approx(rankme_by_svd(embeddings, 1e-7), rel=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_tensors_and_arrays_of_the_same_values_have_the_same_rankme(dtype):
+    tensor = torch.from_numpy(gaussian(100, 20)).to(dtype).requires_grad_()
+    assert rankme(tensor) == rankme(tensor.detach().double().numpy())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.integers(2, 40),
+    columns=st.integers(2, 40),
+    scale=st.floats(1e-20, 1e20),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_rankme_ignores_rotation_scale_and_order_of_rows(rows, columns, scale, seed):
+    embeddings = gaussian(rows, columns, seed)
+    expected = rankme(embeddings)
+    rotation = ortho_group.rvs(columns, random_state=seed)
+    order = np.random.default_rng(seed).permutation(rows)
+    assert rankme(embeddings @ rotation) == pytest.approx(expected, rel=1e-6)
+    assert rankme(scale * embeddings) == pytest.approx(expected, rel=1e-6)
+    assert rankme(embeddings[order]) == pytest.approx(expected, rel=1e-6)
+    assert rankme(embeddings.T) == pytest.approx(expected, rel=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rows=st.integers(1, 30),
+    columns=st.integers(1, 30),
+    decay=st.floats(0, 12),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_rankme_lies_between_one_and_the_smaller_side(rows, columns, decay, seed):
+    embeddings = gaussian(rows, columns, seed) * np.arange(1, columns + 1) ** -decay
+    assert 1 - 1e-12 <= rankme(embeddings, eps=0) <= min(rows, columns) * (1 + 1e-12)
+
+
+def test_zero_embeddings_measure_as_collapsed():
+    assert rankme(np.zeros((50, 20)), eps=0) == 1.0
+    assert rankme(np.zeros((50, 20))) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_embeddings_that_are_not_finite_are_refused(bad):
+    embeddings = gaussian(50, 20)
+    embeddings[3, 4] = bad
+    with pytest.raises(ValueError, match="NaN, infinite"):
+        rankme(embeddings)
+
+
+@pytest.mark.parametrize("shape", [(20,), (0, 20), (20, 0), (2, 3, 4)])
+def test_anything_but_a_matrix_is_refused(shape):
+    with pytest.raises(ValueError, match="expected N x K"):
+        rankme(np.ones(shape))
+
+
+@pytest.mark.parametrize("sigma", [[], [1, -1], [1, np.nan], [1, np.inf], [[1, 2]]])
+def test_impossible_singular_values_are_refused(sigma):
+    with pytest.raises(ValueError, match="singular values"):
+        rankme_from_singular_values(sigma)
+
+
+def test_metrics_of_arrays_do_not_import_torch():
+    program = (
+        "import sys, numpy, rankme.metrics as m;"
+        "m.rankme(numpy.eye(4));"
+        "sys.exit('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {program}"]
+    assert subprocess.run(command, check=False).returncode == 0

@@ -1,0 +1,131 @@
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from rankme.errors import UserError
+from rankme.models import build_encoder
+from rankme.models.encoders import resnet
+
+
+def build(name="resnet10", width=8, stem="auto", image_size=32):
+    torch.manual_seed(0)
+    return build_encoder({"name": name, "width": width, "stem": stem}, image_size)
+
+
+def oracle(name: str) -> nn.Module:
+    """torchvision's network without its classifier, its BatchNorms away from their start."""
+    torch.manual_seed(1)
+    network = torchvision.models.get_model(name)
+    network.fc = nn.Identity()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.weight, module.bias, module.running_mean, module.running_var):
+                nn.init.uniform_(values, 0.5, 1.5)
+    return network
+
+
+def parameter_count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
+def test_imagenet_stem_is_torchvisions_network_in_value_and_gradient(name, training):
+    expected = oracle(name).train(training)
+    encoder = build(name, width=64, stem="imagenet").train(training)
+    encoder.load_state_dict(expected.state_dict())
+    assert parameter_count(encoder) == parameter_count(expected)
+    images = torch.randn(4, 3, 64, 64)
+    outputs = encoder(images), expected(images)
+    torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-4)
+    for output in outputs:
+        output.square().mean().backward()
+    mine, theirs = encoder.conv1.weight.grad, expected.conv1.weight.grad
+    torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
+
+
+def test_resnet10_is_resnet18_with_one_block_a_stage():
+    network = oracle("resnet18")
+    for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
+        del stage[1]
+    encoder = build("resnet10", width=64, stem="imagenet")
+    encoder.load_state_dict(network.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(encoder.eval()(images), network.eval()(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_convolutions_start_like_torchvisions(name):
+    expected = dict(torchvision.models.get_model(name).named_parameters())
+    for parameter_name, parameter in build(name, 64, "imagenet").named_parameters():
+        if parameter.ndim == 4 and parameter.numel() > 100_000:
+            ratio = parameter.std() / expected[parameter_name].std()
+            assert float(ratio.detach()) == pytest.approx(1, abs=0.02), parameter_name
+
+
+@pytest.mark.parametrize("name", resnet.NAMES)
+def test_every_block_starts_as_its_shortcut(name):
+    encoder = build(name).eval()
+    block = encoder.layer2[0]
+    x = torch.randn(2, encoder.layer1[-1].bn1.num_features * block.expansion, 8, 8)
+    torch.testing.assert_close(block(x), block.downsample(x).relu())
+
+
+@pytest.mark.parametrize(
+    ("stem", "side", "kernel"), [("small", 64, 3), ("stride2", 32, 3), ("imagenet", 16, 7)]
+)
+def test_stems_divide_the_side_by_one_two_and_four(stem, side, kernel):
+    encoder = build(stem=stem)
+    images = torch.randn(1, 3, 64, 64)
+    assert encoder.pool(encoder.conv1(images)).shape == (1, 8, side, side)
+    assert encoder.conv1.kernel_size == (kernel, kernel)
+
+
+@pytest.mark.parametrize(("image_size", "stem"), [(32, "small"), (64, "small"), (65, "imagenet")])
+def test_auto_stem_is_small_up_to_64_pixels(image_size, stem):
+    chosen, expected = build(stem="auto", image_size=image_size), build(stem=stem)
+    assert str(chosen) == str(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension"),
+    [("resnet10", 64), ("resnet18", 64), ("resnet34", 64), ("resnet50", 256)],
+)
+def test_representations_have_the_stated_dimension(name, dimension):
+    encoder = build(name, width=8).eval()
+    assert encoder.dimension == dimension
+    assert encoder(torch.randn(2, 3, 32, 32)).shape == (2, dimension)
+
+
+def test_the_seed_decides_the_weights():
+    first, again = build(), build()
+    torch.manual_seed(1)
+    other = build_encoder({"name": "resnet10", "width": 8, "stem": "auto"}, 32)
+    assert torch.equal(first.conv1.weight, again.conv1.weight)
+    assert not torch.equal(first.conv1.weight, other.conv1.weight)
+
+
+def test_names_can_be_read_without_importing_and_all_can_be_built():
+    tree = ast.parse(Path(resnet.__file__).read_text())
+    literals = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id in ("NAMES", "STEMS")
+    }
+    for name in literals["NAMES"]:
+        for stem in literals["STEMS"]:
+            build(name, stem=stem)
+
+
+def test_an_unknown_encoder_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match=r"'vgg'.*resnet10, resnet18, resnet34, resnet50"):
+        build("vgg")
+
+
+def test_an_unknown_stem_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match=r"'tiny'.*auto, small, stride2, imagenet"):
+        build(stem="tiny")

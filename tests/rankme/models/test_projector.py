@@ -1,0 +1,36 @@
+import pytest
+import torch
+from torch import nn
+
+from rankme.models import build_projector
+
+
+def test_the_papers_projector_has_its_layers():
+    with torch.device("meta"):
+        projector = build_projector(2048, [8192, 8192, 2048])
+    kinds = [type(layer) for layer in projector]
+    assert kinds == [*[nn.Linear, nn.BatchNorm1d, nn.ReLU] * 2, nn.Linear]
+    shapes = [tuple(layer.weight.shape) for layer in projector if isinstance(layer, nn.Linear)]
+    assert shapes == [(8192, 2048), (8192, 8192), (2048, 8192)]
+    assert projector.dimension == 2048
+
+
+@pytest.mark.parametrize("widths", [[5], [7, 5], [7, 6, 5]])
+def test_the_projector_equals_its_formula(widths):
+    torch.manual_seed(0)
+    projector = build_projector(4, widths).double()
+    representations = torch.randn(10, 4, dtype=torch.float64)
+    matrices = [parameter for parameter in projector.parameters() if parameter.ndim == 2]
+    expected = representations
+    for matrix in matrices[:-1]:
+        hidden = expected @ matrix.T
+        variance = hidden.var(dim=0, unbiased=False)
+        expected = ((hidden - hidden.mean(dim=0)) / (variance + 1e-5).sqrt()).clamp(min=0)
+    torch.testing.assert_close(projector(representations), expected @ matrices[-1].T)
+
+
+def test_the_last_layer_is_bare():
+    """Without bias or activation: embeddings are linear in the last hidden layer."""
+    projector = build_projector(4, [3])
+    x, y = torch.randn(2, 5, 4)
+    torch.testing.assert_close(projector(x - 2 * y), projector(x) - 2 * projector(y))

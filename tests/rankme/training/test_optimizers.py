@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rankme.training import LARS, build_optimizer
+from rankme.training.state import optimizer_tensors, restore_optimizer
+
+TRAINING = {
+    "optimizer": "lars",
+    "lr": 0.4,
+    "scale_lr": False,
+    "batch_size": 512,
+    "weight_decay": 1e-2,
+    "momentum": 0.8,
+}
+
+
+def lars_reference(
+    weight: np.ndarray, gradients: list[np.ndarray], lr: float, momentum: float, decay: float
+) -> np.ndarray:
+    """VICReg's settings of LARS for one parameter, in float64."""
+    velocity = np.zeros_like(weight)
+    for gradient in gradients:
+        direction = gradient
+        if weight.ndim > 1:
+            direction = gradient + decay * weight
+            length, stride = np.sqrt((weight**2).sum()), np.sqrt((direction**2).sum())
+            if length > 0 and stride > 0:
+                direction = direction * 0.001 * length / stride
+        velocity = momentum * velocity + direction
+        weight = weight - lr * velocity
+    return weight
+
+
+def descend(optimizer: torch.optim.Optimizer, weights: list[nn.Parameter], steps: int) -> None:
+    for step in range(steps):
+        for index, weight in enumerate(weights):
+            generator = torch.Generator().manual_seed(100 * step + index)
+            gradient = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+            weight.grad = torch.empty_like(weight).copy_(gradient)  # laid out as autograd does
+        optimizer.step()
+
+
+def parameters(dtype: torch.dtype = torch.float64) -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(7)
+    shapes = [(5, 3), (4,), (2, 3, 3, 3), (1,), (6, 1)]
+    return [nn.Parameter(torch.randn(s, generator=generator, dtype=dtype)) for s in shapes]
+
+
+@pytest.mark.parametrize("decay", [0.0, 1e-6, 0.1])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_lars_is_the_formula_of_each_parameter_alone(decay: float, momentum: float) -> None:
+    weights = parameters()
+    starts = [w.detach().clone().numpy() for w in weights]
+    descend(LARS(weights, lr=0.3, momentum=momentum, weight_decay=decay), weights, 4)
+    for index, (weight, start) in enumerate(zip(weights, starts, strict=True)):
+        gradients = [
+            torch.randn(
+                start.shape,
+                generator=torch.Generator().manual_seed(100 * step + index),
+                dtype=torch.float64,
+            ).numpy()
+            for step in range(4)
+        ]
+        expected = lars_reference(start, gradients, 0.3, momentum, decay)
+        np.testing.assert_allclose(weight.detach().numpy(), expected, rtol=1e-12)
+
+
+def test_lars_without_decay_still_adapts_its_step_to_the_weight() -> None:
+    small, large = (nn.Parameter(torch.full((2, 2), value)) for value in (1.0, 100.0))
+    optimizer = LARS([small, large], lr=1.0, weight_decay=0.0)
+    small.grad, large.grad = torch.ones(2, 2), torch.full((2, 2), 1e-3)
+    optimizer.step()
+    torch.testing.assert_close(1.0 - small.detach(), torch.full((2, 2), 0.001), rtol=1e-3, atol=0)
+    torch.testing.assert_close(100 - large.detach(), torch.full((2, 2), 0.1), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(("weight", "gradient"), [(0.0, 1.0), (1.0, 0.0)])
+def test_lars_does_not_adapt_where_a_norm_is_zero(weight: float, gradient: float) -> None:
+    parameter = nn.Parameter(torch.full((2, 2), weight))
+    parameter.grad = torch.full((2, 2), gradient)
+    LARS([parameter], lr=0.5).step()
+    torch.testing.assert_close(parameter.detach(), torch.full((2, 2), weight - 0.5 * gradient))
+
+
+def test_lars_takes_a_rate_that_is_a_tensor() -> None:
+    first, second = parameters(torch.float32), parameters(torch.float32)
+    descend(LARS(first, lr=0.1), first, 3)
+    descend(LARS(second, lr=torch.tensor(0.1)), second, 3)
+    for a, b in zip(first, second, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_lars_leaves_parameters_without_gradient_alone() -> None:
+    trained, idle = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
+    trained.grad = torch.ones(2, 2)
+    LARS([trained, idle], lr=1.0, weight_decay=1.0).step()
+    assert torch.equal(idle.detach(), torch.ones(2, 2))
+    assert not torch.equal(trained.detach(), torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
+def test_only_parameters_of_more_dimensions_decay(name: str) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
+    optimizer = build_optimizer(model, TRAINING | {"optimizer": name})
+    decays = {p: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert {p: (1e-2 if p.ndim > 1 else 0.0) for p in model.parameters()} == decays
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
+def test_frozen_parameters_are_not_trained(name: str) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).requires_grad_(False))
+    optimizer = build_optimizer(model, TRAINING | {"optimizer": name})
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    assert set(held) == set(model[0].parameters())
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_the_settings_reach_the_library_s_optimisers(name: str) -> None:
+    ours, theirs = nn.Linear(3, 2, bias=False), nn.Linear(3, 2, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    oracle: torch.optim.Optimizer = (
+        torch.optim.AdamW(theirs.parameters(), lr=0.8, betas=(0.8, 0.999), weight_decay=1e-2)
+        if name == "adamw"
+        else torch.optim.SGD(theirs.parameters(), lr=0.8, momentum=0.8, weight_decay=1e-2)
+    )
+    settings = TRAINING | {"optimizer": name, "scale_lr": True}
+    descend(build_optimizer(ours, settings), list(ours.parameters()), 5)
+    descend(oracle, list(theirs.parameters()), 5)
+    torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
+def test_a_restored_optimiser_goes_on_bit_for_bit_in_channels_last(name: str) -> None:
+    def model() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Conv2d(5, 4, 3).to(memory_format=torch.channels_last)
+
+    straight, resumed = model(), model()
+    one, two = (build_optimizer(m, TRAINING | {"optimizer": name}) for m in (straight, resumed))
+    descend(one, list(straight.parameters()), 2)
+    resumed.load_state_dict(straight.state_dict())
+    stored = {key: tensor.contiguous().clone() for key, tensor in optimizer_tensors(one).items()}
+    restore_optimizer(two, stored)
+    descend(one, list(straight.parameters()), 3)
+    descend(two, list(resumed.parameters()), 3)
+    for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -1,0 +1,280 @@
+"""The whole loop on tiny data, on the CPU with one thread."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rankme.training import REQUEUE_EXIT_CODE, Outcome, StopRequest, loop, pretrain
+from rankme.training.monitor import RankMonitor
+from rankme.training.schedule import Schedule
+from tests.rankme.training import tiny
+from tests.rankme.training.tiny import CPU, STEPS, tiny_dataset, tiny_run, train
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def assert_same(first: Outcome, second: Outcome) -> None:
+    """Equal in all but time, weights bit for bit."""
+    assert (first.status, first.step, first.rankme) == (second.status, second.step, second.rankme)
+    assert first.tensors.keys() == second.tensors.keys()
+    for name, tensor in first.tensors.items():
+        assert torch.equal(tensor, second.tensors[name]), name
+
+
+def log_rows(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "TRAINING_LOG").read_text().splitlines()]
+
+
+def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {key: row[key] for key in row if key not in ("seconds", "views_per_second")} for row in rows
+    ]
+
+
+def train_with_stops(
+    run: dict[str, Any], folder: Path, stops: list[int], monkeypatch: pytest.MonkeyPatch
+) -> Outcome:
+    """Train, stopped by SIGTERM after each of these steps and started again."""
+    for step in stops:
+        with monkeypatch.context() as patch, StopRequest() as stop:
+            patch.setattr(loop._Pretraining, "_take_step", tiny.signal_at(step, signal.SIGTERM))
+            with pytest.raises(SystemExit):
+                pretrain(run, tiny_dataset(), CPU, folder, stop)
+    return train(run, folder)
+
+
+def run_program(
+    folder: Path, number: signal.Signals, step: int
+) -> subprocess.CompletedProcess[str]:
+    """Train in another process, which gets the signal after that step."""
+    return subprocess.run(
+        [sys.executable, tiny.__file__, str(folder), str(int(number)), str(step)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": "scripts:.", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_run_completes_and_learns(tmp_path: Path) -> None:
+    outcome = train(tiny_run(), tmp_path)
+    rows = log_rows(tmp_path)
+    assert (outcome.status, outcome.step, outcome.steps) == ("completed", STEPS, STEPS)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [row["step"] for row in rows] == [4, 8, 12]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["rankme"] == outcome.rankme
+    assert all(row["views_per_second"] > 0 for row in rows)
+    assert {name.split(".")[0] for name in outcome.tensors} == {"encoder", "projector"}
+
+
+def test_the_rate_of_a_row_is_that_of_its_last_step(tmp_path: Path) -> None:
+    run = tiny_run()
+    train(run, tmp_path)
+    schedule = Schedule.of(run["training"], 70)
+    assert [row["lr"] for row in log_rows(tmp_path)] == [schedule.rate(s) for s in (3, 7, 11)]
+
+
+def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path) -> None:
+    first, again, other = (train(tiny_run(seed=s), tmp_path) for s in (3, 3, 4))
+    assert_same(first, again)
+    assert not torch.equal(first.tensors["projector.0.weight"], other.tensors["projector.0.weight"])
+
+
+def test_the_global_generator_neither_matters_nor_moves(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    first = train(tiny_run(), tmp_path)
+    before = torch.get_rng_state()
+    torch.manual_seed(2)
+    assert_same(first, train(tiny_run(), tmp_path))
+    torch.manual_seed(1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lars"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_stopped_run_resumes_bit_for_bit_from_any_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, precision: str
+) -> None:
+    monkeypatch.setattr(loop, "CHECK_STEPS", 3)
+    run = tiny_run(optimizer=optimizer, precision=precision)
+    whole = train(run, tmp_path / "whole")
+    stopped = train_with_stops(run, tmp_path / "stopped", list(range(1, STEPS)), monkeypatch)
+    assert_same(whole, stopped)
+    assert without_times(log_rows(tmp_path / "whole")) == without_times(
+        log_rows(tmp_path / "stopped")
+    )
+
+
+def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path) -> None:
+    step = random.randrange(2, STEPS)
+    killed = run_program(tmp_path / "killed", signal.SIGKILL, step)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "killed" / "CHECKPOINT").exists()
+    assert_same(train(tiny_run(), tmp_path / "whole"), train(tiny_run(), tmp_path / "killed"))
+    assert [row["epoch"] for row in log_rows(tmp_path / "killed")] == [1, 2, 3]
+
+
+def test_a_program_that_gets_sigterm_leaves_a_checkpoint_and_the_code_to_run_again(
+    tmp_path: Path,
+) -> None:
+    stopped = run_program(tmp_path, signal.SIGTERM, 5)
+    assert stopped.returncode == REQUEUE_EXIT_CODE == 75
+    assert "SIGTERM: checkpoint written after step 5 of 12" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert (tmp_path / "CHECKPOINT").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
+)
+def test_each_signal_leaves_a_checkpoint_and_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    before = signal.getsignal(number)
+    monkeypatch.setattr(loop._Pretraining, "_take_step", tiny.signal_at(6, number))
+    with StopRequest() as stop, pytest.raises(SystemExit) as leaving:
+        pretrain(tiny_run(), tiny_dataset(), CPU, tmp_path, stop)
+    assert leaving.value.code == code
+    assert (tmp_path / "CHECKPOINT").exists()
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_ctrl_c_interrupts_at_once() -> None:
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.signal == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_at_the_last_step_does_not_hold_up_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop._Pretraining, "_take_step", tiny.signal_at(STEPS, signal.SIGTERM))
+    with StopRequest() as stop:
+        outcome = pretrain(tiny_run(), tiny_dataset(), CPU, tmp_path, stop)
+    assert outcome.status == "completed"
+
+
+def test_a_checkpoint_of_other_settings_or_data_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+        train(tiny_run(), tmp_path)
+    assert_same(train(tiny_run(lr=0.01), tmp_path), train(tiny_run(lr=0.01), tmp_path / "clean"))
+    assert "belongs to another run" in caplog.text
+    pretrain(tiny_run(), tiny_dataset(digest="1" * 64), CPU, tmp_path, StopRequest())
+    assert "belongs to another dataset" in caplog.text
+
+
+def test_the_monitor_does_not_change_the_training(tmp_path: Path) -> None:
+    often = train(tiny_run(rank_every_epochs=1), tmp_path / "often")
+    seldom = train(tiny_run(rank_every_epochs=100), tmp_path / "seldom")
+    assert_same(often, seldom)
+    assert [row["rankme"] is None for row in log_rows(tmp_path / "seldom")] == [True, True, False]
+
+
+def test_the_monitor_is_rankme_of_the_evaluation_embeddings(tmp_path: Path) -> None:
+    dataset = tiny_dataset()
+    training = loop._Pretraining(tiny_run(rank_samples=1000), dataset, CPU, tmp_path)
+    measured = training.monitor(training.method)
+    assert training.method.training
+    training.method.eval()
+    pixels = torch.from_numpy(dataset.splits["train"].images).permute(0, 3, 1, 2).double() / 255
+    with torch.no_grad():
+        double = training.method.double()
+        embeddings = double.projector(double.encoder((pixels - 0.5) / 0.25))
+    sigma = torch.linalg.svdvals(embeddings)
+    shares = sigma / sigma.sum() + 1e-7
+    assert measured == pytest.approx(math.exp(-(shares * shares.log()).sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lars"])
+def test_a_divergence_is_recorded_with_finite_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    monkeypatch.setattr(loop, "CHECK_STEPS", 1)
+    outcome = train(tiny_run(method="VICReg", optimizer=optimizer, lr=1e6), tmp_path)
+    assert outcome.status == "diverged"
+    assert 1 <= outcome.step < STEPS
+    assert all(tensor.isfinite().all() for tensor in outcome.tensors.values())
+    last = log_rows(tmp_path)[-1]
+    assert (last["step"], last["loss"], last["rankme"]) == (outcome.step, None, None)
+
+
+def test_a_divergence_is_the_same_after_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_step = loop._Pretraining._take_step
+
+    def poisoned(self: Any) -> None:
+        take_step(self)
+        if self.step == 8:
+            self.losses[self.unread - 1] = math.nan
+
+    monkeypatch.setattr(loop, "CHECK_STEPS", 5)
+    monkeypatch.setattr(loop._Pretraining, "_take_step", poisoned)
+    whole = train(tiny_run(), tmp_path / "whole")
+    stopped = train_with_stops(tiny_run(), tmp_path / "stopped", [6, 7], monkeypatch)
+    assert (whole.status, whole.step) == ("diverged", 8)
+    assert_same(whole, stopped)
+
+
+def row(step: int, rankme: float | None) -> dict[str, Any]:
+    return {"step": step, "rankme": rankme}
+
+
+SCHEDULE = Schedule(10, 16, 4, warmup_steps=4, peak=0.1, final_fraction=0.001)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "expected"),
+    [
+        ([1.2, 1.2], None),
+        ([1.2, 1.2, 1.2], "collapsed"),
+        ([9.0, 1.2, 1.6, 1.2], None),
+        ([9.0, 1.2, None, 1.2], "collapsed"),
+        ([9.0] * 9, None),
+        ([9.0] * 10, "completed"),
+        ([9.0] * 9 + [1.9], "collapsed"),
+    ],
+)
+def test_the_verdict_follows_the_measured_ranks(
+    ranks: list[float | None], expected: str | None
+) -> None:
+    history = [row(4 * (epoch + 1), rank) for epoch, rank in enumerate(ranks)]
+    assert loop.verdict(history, SCHEDULE) == expected
+
+
+def test_a_hopeless_run_is_stopped_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RankMonitor, "__call__", lambda self, method: 1.1)
+    outcome = train(tiny_run(warmup_epochs=0), tmp_path)
+    assert (outcome.status, outcome.step, outcome.rankme) == ("collapsed", 8, 1.1)
+
+
+def test_embeddings_that_are_not_finite_are_a_divergence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RankMonitor, "__call__", lambda self, method: math.nan)
+    outcome = train(tiny_run(), tmp_path)
+    assert (outcome.status, outcome.step, outcome.rankme) == ("diverged", 4, None)

@@ -1,0 +1,84 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankme.errors import UserError
+from rankme.training import learning_rate
+from rankme.training.schedule import Schedule
+
+COURSES = [(1, 0), (2, 1), (64, 16), (160, 16), (1000, 0), (50_000, 5_000)]
+TRAINING = {
+    "epochs": 10,
+    "batch_size": 256,
+    "lr": 0.5,
+    "scale_lr": False,
+    "warmup_epochs": 2,
+    "final_lr_fraction": 0.01,
+}
+
+
+@pytest.mark.parametrize(("steps", "warmup"), COURSES)
+def test_the_first_step_is_the_first_of_the_warm_up(steps: int, warmup: int) -> None:
+    rate = learning_rate(0, steps=steps, warmup_steps=warmup, peak=0.3)
+    assert rate == pytest.approx(0.3 / (warmup + 1))
+
+
+@pytest.mark.parametrize(("steps", "warmup"), COURSES)
+def test_the_peak_is_reached_when_the_warm_up_is_over(steps: int, warmup: int) -> None:
+    assert learning_rate(warmup, steps=steps, warmup_steps=warmup, peak=0.3) == 0.3
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [c for c in COURSES if c[0] > c[1] + 1])
+def test_the_last_step_has_the_final_rate(steps: int, warmup: int) -> None:
+    last = learning_rate(steps - 1, steps=steps, warmup_steps=warmup, peak=0.3, final_fraction=0.02)
+    assert last == pytest.approx(0.006, rel=1e-12)
+
+
+def test_half_way_down_the_rate_is_the_mean_of_peak_and_final_rate() -> None:
+    rate = learning_rate(60, steps=101, warmup_steps=20, peak=1.0, final_fraction=0.1)
+    assert rate == pytest.approx(0.55)
+
+
+@given(steps=st.integers(3, 400), share=st.floats(0, 0.9), peak=st.floats(1e-6, 1e6))
+def test_the_rate_rises_to_the_peak_and_then_falls(steps: int, share: float, peak: float) -> None:
+    warmup = int(share * steps)
+    rates = [learning_rate(s, steps=steps, warmup_steps=warmup, peak=peak) for s in range(steps)]
+    assert rates[: warmup + 1] == sorted(rates[: warmup + 1])
+    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+    assert all(0 < rate <= peak and math.isfinite(rate) for rate in rates)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs", "warmup", "steps", "peak_step"),
+    [
+        (4096, 256, 10, 1, 160, 16),
+        (1000, 256, 4, 0.5, 12, 2),
+        (50_000, 512, 100, 10, 9700, 970),
+        (256, 256, 3, 0, 3, 0),
+    ],
+)
+def test_a_course_counts_whole_batches(
+    images: int, batch: int, epochs: int, warmup: float, steps: int, peak_step: int
+) -> None:
+    settings = TRAINING | {"batch_size": batch, "epochs": epochs, "warmup_epochs": warmup}
+    schedule = Schedule.of(settings, images)
+    assert schedule.steps == steps
+    assert schedule.rate(peak_step) == 0.5
+    assert schedule.rate(steps - 1) == pytest.approx(0.005)
+
+
+def test_a_scaled_rate_is_proportional_to_the_batch() -> None:
+    schedule = Schedule.of(TRAINING | {"scale_lr": True, "batch_size": 1024}, 5000)
+    assert schedule.peak == 2.0
+
+
+def test_a_batch_larger_than_the_dataset_is_a_user_error() -> None:
+    with pytest.raises(UserError, match=r"training\.batch_size: 256 is more than the 255"):
+        Schedule.of(TRAINING, 255)
+
+
+def test_a_run_that_is_all_warm_up_is_pointed_out(caplog: pytest.LogCaptureFixture) -> None:
+    Schedule.of(TRAINING | {"epochs": 2}, 1000)
+    assert "all 2 epochs are warm-up" in caplog.text

@@ -1,0 +1,192 @@
+"""Mistakes in a config: each gives one line with the key, the value and what is allowed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import checks
+from rankme.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+Config = dict[str, Any]
+
+
+def a_config() -> Config:
+    config: Config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["datasets"] = str(ROOT / "config/datasets.yaml")
+    return config
+
+
+def mistakes(change: Callable[[Config], Any]) -> list[str]:
+    config = a_config()
+    change(config)
+    with pytest.raises(UserError) as caught:
+        checks.load_study(config)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.stem)
+def test_every_config_of_the_project_is_a_study(file: Path) -> None:
+    if file.stem != "datasets":
+        config = yaml.safe_load(file.read_text())
+        config["datasets"] = str(ROOT / "config/datasets.yaml")
+        assert checks.load_study(config)["methods"]
+
+
+def test_a_number_with_an_exponent_but_no_dot_is_a_number() -> None:
+    config = a_config()
+    config["training"]["weight_decay"] = yaml.safe_load("1e-6")
+    assert isinstance(config["training"]["weight_decay"], str)
+    assert checks.load_study(config)["training"]["weight_decay"] == 1e-6
+
+
+def test_one_and_one_point_zero_are_the_same_run() -> None:
+    import study
+
+    def names(value: float) -> list[str]:
+        config = a_config()
+        config["methods"] = [{"name": "VICReg", "default": {"covariance": value}}]
+        return [run.name for run in study.runs(checks.load_study(config))]
+
+    assert names(1) == names(1.0)
+
+
+def test_defaults_come_from_the_schema() -> None:
+    config = a_config()
+    del config["training"]["weight_decay"], config["rank"]
+    resolved = checks.load_study(config)
+    assert resolved["training"]["weight_decay"] == 1e-6
+    assert resolved["rank"] == {"samples": 25600, "eps": 1e-7}
+
+
+CASES = {
+    "unknown key": (
+        lambda c: c.update(sorce="shapes"),
+        ["sorce: unknown key, did you mean 'source'? Allowed: "],
+    ),
+    "unknown nested key": (
+        lambda c: c["training"].update(epoch=3),
+        ["training.epoch: unknown key, did you mean 'epochs'? Allowed: "],
+    ),
+    "missing key": (lambda c: c.pop("source"), ["source: missing; give it a value"]),
+    "unknown method": (
+        lambda c: c["methods"][0].update(name="SimCRL"),
+        ["methods[0].name: 'SimCRL' is not known, did you mean 'SimCLR'? Allowed: "],
+    ),
+    "method in another case": (
+        lambda c: c["methods"][1].update(name="vicreg"),
+        ["methods[1].name: 'vicreg' is not known, did you mean 'VICReg'? Allowed: "],
+    ),
+    "unknown source": (
+        lambda c: c.update(source="shape"),
+        ["source: 'shape' is not declared in ", "did you mean 'shapes'? Allowed: "],
+    ),
+    "unknown target": (
+        lambda c: c["targets"].append("digit"),
+        ["targets[2]: 'digit' is not declared in ", "did you mean 'digits'?"],
+    ),
+    "unknown hyperparameter": (
+        lambda c: c["methods"][0]["default"].update(temprature=0.1),
+        ["methods[0] (SimCLR).default.temprature: unknown key, did you mean 'temperature'?"],
+    ),
+    "hyperparameter of another method": (
+        lambda c: c["methods"][0]["sweeps"].update(covariance=[1]),
+        ["methods[0] (SimCLR).sweeps.covariance: unknown key", "temperature"],
+    ),
+    "wrong type": (
+        lambda c: c["training"].update(epochs="many"),
+        ["training.epochs: 'many' is not of type integer (Passes over the source.)"],
+    ),
+    "fraction of an epoch": (
+        lambda c: c["training"].update(epochs=1.5),
+        ["training.epochs: 1.5 is not of type integer"],
+    ),
+    "boolean for a number": (
+        lambda c: c["training"].update(lr=True),
+        ["training.lr: True is not of type number"],
+    ),
+    "out of bounds": (
+        lambda c: c["methods"][0]["default"].update(temperature=0),
+        ["methods[0] (SimCLR).default.temperature: 0 is out of bounds, must be > 0"],
+    ),
+    "not a number": (
+        lambda c: c["training"].update(lr=float("nan")),
+        ["training.lr: nan is not a finite number"],
+    ),
+    "empty sweep": (
+        lambda c: c["methods"][0]["sweeps"].update(temperature=[]),
+        ["methods[0] (SimCLR).sweeps.temperature: [] is too short, give at least 1"],
+    ),
+    "empty section": (
+        lambda c: c.update(training=None),
+        ["training: None is not of type object"],
+    ),
+    "unknown choice": (
+        lambda c: c["training"].update(optimizer="adam"),
+        ["training.optimizer: 'adam' is not known, did you mean 'adamw'? Allowed: adamw, sgd"],
+    ),
+    "unknown encoder": (
+        lambda c: c["encoder"].update(name="resnet17"),
+        ["encoder.name: 'resnet17' is not known, did you mean 'resnet1"],
+    ),
+    "batch larger than the data": (
+        lambda c: c["training"].update(batch_size=100_000),
+        ["training.batch_size: 100000 ", "is larger than the 4096 training images of 'shapes'"],
+    ),
+    "source among the targets": (
+        lambda c: c["targets"].append("shapes"),
+        ["targets: the source 'shapes' is evaluated always; remove it here"],
+    ),
+    "target twice": (
+        lambda c: c["targets"].append("digits"),
+        ["targets: ", "names something twice"],
+    ),
+    "more warm-up than training": (
+        lambda c: c["training"].update(warmup_epochs=11),
+        ["training.warmup_epochs: 11.0 ", "is more than the 10 epochs of the run"],
+    ),
+    "crop scale upside down": (
+        lambda c: c["augmentation"].update(crop_scale=[1.0, 0.2]),
+        ["augmentation.crop_scale: [1.0, 0.2] must rise"],
+    ),
+    "no such datasets file": (
+        lambda c: c.update(datasets="nowhere.yaml"),
+        ["datasets: nowhere.yaml cannot be read"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_is_one_line_that_says_what_is_allowed(case: str) -> None:
+    change, expected = CASES[case]
+    lines = mistakes(change)
+    assert len({line.split(" (")[0] for line in lines}) == 1 or "batch" in case or "warm" in case
+    for part in expected:
+        assert part in lines[0]
+
+
+def test_several_mistakes_are_all_listed_at_once() -> None:
+    def change(config: Config) -> None:
+        config["training"].update(epoch=3, optimizer="adam")
+
+    assert len(mistakes(change)) == 2
+
+
+def test_a_rank_sample_smaller_than_the_embedding_warns() -> None:
+    config = a_config()
+    config["rank"]["samples"] = 100
+    (line,) = checks.warnings(checks.load_study(config))
+    assert line.startswith("rank.samples: 100 is smaller than the embedding dimension 256")
+
+
+def test_a_mistake_in_the_datasets_file_names_file_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "datasets.yaml"
+    file.write_text("mine: {reader: image_foldr, size: 32}\n")
+    (line,) = mistakes(lambda c: c.update(datasets=str(file)))
+    assert line.startswith(f"{file}: mine.reader: 'image_foldr' is not known, did you mean")
+    file.write_text("mine: {reader: shapes, size: 32, options: {train_cout: 9}}\n")
+    (line,) = mistakes(lambda c: c.update(datasets=str(file)))
+    assert line.startswith(f"{file}: mine.options.train_cout: unknown key, did you mean 'train_")

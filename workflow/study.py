@@ -1,0 +1,172 @@
+"""A study: config -> runs -> directory names. Standard library only, no Snakemake.
+
+A *point* is one setting of a method's hyperparameters; a *run* is a point with a seed. A run's
+settings hold everything that decides its weights, and a hash of all of them ends its directory name,
+so a run is trained once however many sweeps, grids or studies reach it.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).resolve().parents[1] / "scripts" / "rankme"
+
+# Keys of a dataset's declaration that decide its pixels and labels; where it lies does not.
+DATA_KEYS = ("reader", "size", "options")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pretraining run.
+
+    Attributes:
+        method: name of the method, and of its directory.
+        name: the <hparams> directory, such as `lr=0.5+temperature=0.15+seed=0-3f9a2c1b`.
+        sweep: "default", "grid" or the hyperparameter whose sweep reached it first.
+        settings: everything that decides the weights, as plain JSON values.
+    """
+
+    method: str
+    name: str
+    sweep: str
+    settings: dict[str, Any]
+
+
+def runs(study: Mapping[str, Any]) -> list[Run]:
+    """Every run of a resolved study once, in the order of the config.
+
+    Args:
+        study: a config with all defaults filled in, its `datasets` a mapping of declarations.
+    """
+    found: dict[tuple[str, str], Run] = {}
+    for entry in study["methods"]:
+        for sweep, point in points(entry):
+            for seed in seeds(study, sweep):
+                settings = run_settings(study, entry["name"], point, seed)
+                name = run_name(settings, default=entry["default"])
+                identity = settings_hash(settings)
+                found.setdefault(
+                    (entry["name"], identity), Run(entry["name"], name, sweep, settings)
+                )
+    return list(found.values())
+
+
+def points(entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The points of one method: its default, one-at-a-time sweeps around it, then its grid."""
+    default = dict(entry["default"])
+    if entry["sweeps"] or not entry["grid"]:
+        yield "default", default
+    for name, values in entry["sweeps"].items():
+        for value in values:
+            yield name, {**default, name: value}
+    if entry["grid"]:
+        for values in product(*entry["grid"].values()):
+            yield "grid", {**default, **dict(zip(entry["grid"], values, strict=True))}
+
+
+def seeds(study: Mapping[str, Any], sweep: str) -> list[int]:
+    """Seeds of a point: the default point may have more, to measure the noise between seeds."""
+    return study["seeds"] + [s for s in study["default_seeds"] if sweep == "default"]
+
+
+def run_settings(
+    study: Mapping[str, Any], method: str, point: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    """Everything that decides a run's weights: the study's sections, overlaid by the point."""
+    own = methods()[method]
+    declaration = study["datasets"][study["source"]]
+    return {
+        "method": method,
+        "hyperparameters": {name: point.get(name, own[name]["default"]) for name in own},
+        "source": {"name": study["source"]} | {k: declaration[k] for k in DATA_KEYS},
+        "encoder": dict(study["encoder"]),
+        "projector": dict(study["projector"]),
+        "augmentation": dict(study["augmentation"]),
+        "training": {key: point.get(key, value) for key, value in study["training"].items()},
+        "seed": seed,
+    }
+
+
+def run_name(settings: Mapping[str, Any], default: Mapping[str, Any]) -> str:
+    """The directory of a run: readable values, then a short hash of all settings.
+
+    The learning rate and the method's own hyperparameters always show, any other value where the
+    run departs from its method's default point. So adding a sweep renames no run. Values are
+    joined by `+`: a comma would make Slurm jobs build the wrong file (snakemake#2366).
+    """
+    training = settings["training"]
+    shown = {"lr": training["lr"], **settings["hyperparameters"]}
+    shown |= {k: v for k, v in training.items() if k in default and v != default[k]}
+    shown["seed"] = settings["seed"]
+    readable = "+".join(f"{name}={_plain(value)}" for name, value in shown.items())
+    return f"{readable}-{settings_hash(settings)}"
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """First 8 hexadecimal digits of the SHA-256 of the settings as canonical JSON."""
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def evaluation_datasets(study: Mapping[str, Any]) -> list[str]:
+    """Datasets that every run is evaluated on: its source, then the targets."""
+    return [study["source"], *study["targets"]]
+
+
+def data_declaration(study: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """What decides the pixels and labels of a dataset; moving its files changes none of it."""
+    declaration = study["datasets"][dataset]
+    return {key: declaration[key] for key in DATA_KEYS}
+
+
+def methods() -> dict[str, dict[str, Any]]:
+    """Name of each method -> its hyperparameters, each a JSON schema with a default."""
+    return {m["NAME"]: m["HYPERPARAMETERS"] for m in _literals("methods") if "NAME" in m}
+
+
+def encoders() -> list[str]:
+    """Names of all encoders."""
+    return sorted(
+        name for module in _literals("models/encoders") for name in module.get("NAMES", ())
+    )
+
+
+def readers() -> dict[str, dict[str, Any]]:
+    """Name of each dataset reader -> its options, each a JSON schema."""
+    found = _literals("data/readers")
+    return {module["__name__"]: module["OPTIONS"] for module in found if "OPTIONS" in module}
+
+
+@cache
+def _literals(package: str) -> tuple[dict[str, Any], ...]:
+    """Upper-case literals at the top of each module of a package, read without importing it.
+
+    A module that is imported brings torch along, which costs seconds in every snakemake call.
+    """
+    return tuple(
+        {"__name__": file.stem, **_module_literals(file)}
+        for file in sorted((LIBRARY / package).glob("*.py"))
+    )
+
+
+def _module_literals(file: Path) -> dict[str, Any]:
+    found = {}
+    for node in ast.parse(file.read_text(), str(file)).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.isupper():
+                try:
+                    found[name] = ast.literal_eval(value)
+                except ValueError:
+                    continue
+    return found
+
+
+def _plain(value: Any) -> str:
+    """A value as it stands in a directory name: 0.5, 1e-06, 25 (not 25.0), adamw."""
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
