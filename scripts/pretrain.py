@@ -17,6 +17,7 @@ import yaml
 
 from rankme import cli
 from rankme.errors import UserError
+from rankme.schema import read_yaml
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -44,7 +45,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def study_by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
     """A study of one run, checked and completed as the workflow would."""
-    config = read_config(arguments.config)
+    built_in: dict[str, Any] = {"datasets": str(cli.ROOT / "config" / "datasets.yaml")}
+    config = read_yaml(arguments.config) if arguments.config else built_in
     entries = [m for m in config.get("methods", []) if m.get("name") == arguments.method]
     point = dict(entries[0].get("default", {})) if entries else {}
     point |= dict(parse_value(pair) for pair in arguments.values)
@@ -59,18 +61,6 @@ def study_by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     resolved: dict[str, Any] = cli.import_workflow("checks").load_study(config)
     return resolved
-
-
-def read_config(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {"datasets": str(cli.ROOT / "config" / "datasets.yaml")}
-    try:
-        config = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"--config: {file} is not valid YAML: {error}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"--config: {file} holds no mapping")
-    return config
 
 
 def parse_value(pair: str) -> tuple[str, Any]:

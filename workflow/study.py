@@ -1,8 +1,8 @@
 """A study: config -> runs -> directory names. Standard library only, no Snakemake.
 
 A *point* is one setting of a method's hyperparameters; a *run* is a point with a seed. A run's
-settings hold everything that decides its weights, and a hash of all of them ends its directory name,
-so a run is trained once however many sweeps, grids or studies reach it.
+settings hold everything that decides its weights, and a hash of all of them ends its directory
+name, so a run is trained once however many sweeps, grids or studies reach it.
 """
 
 import ast
@@ -137,22 +137,13 @@ def encoders() -> list[str]:
     )
 
 
-def readers() -> dict[str, dict[str, Any]]:
-    """Name of each dataset reader -> its options, each a JSON schema."""
-    found = _literals("data/readers")
-    return {module["__name__"]: module["OPTIONS"] for module in found if "OPTIONS" in module}
-
-
 @cache
 def _literals(package: str) -> tuple[dict[str, Any], ...]:
     """Upper-case literals at the top of each module of a package, read without importing it.
 
     A module that is imported brings torch along, which costs seconds in every snakemake call.
     """
-    return tuple(
-        {"__name__": file.stem, **_module_literals(file)}
-        for file in sorted((LIBRARY / package).glob("*.py"))
-    )
+    return tuple(_module_literals(file) for file in sorted((LIBRARY / package).glob("*.py")))
 
 
 def _module_literals(file: Path) -> dict[str, Any]:

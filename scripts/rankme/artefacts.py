@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from rankme.errors import UserError
-from rankme.files import atomic, read_json, write_json
+from rankme.files import read_json, write_bytes, write_json
 from rankme.provenance import provenance as provenance
 
 if TYPE_CHECKING:
@@ -37,12 +37,11 @@ class PretrainedModel:
 
 def save_model(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
     """Write tensors and metadata (plain JSON values with an "artefact" key) as safetensors."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = json.dumps({**metadata, "format": FORMAT}, allow_nan=False)
-    with atomic(path) as partial:
-        save_file(stored, partial, metadata={_METADATA_KEY: header})
+    write_bytes(path, save(stored, metadata={_METADATA_KEY: header}))
 
 
 def read_metadata(path: Path, artefact: str) -> dict[str, Any]:

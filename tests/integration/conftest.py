@@ -113,7 +113,7 @@ def copy_project(destination: Path) -> Checkout:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Checkout:
     """The project as cloned, with nothing run."""
-    return copy_project(tmp_path / "project")
+    return copy_project(tmp_path / "fresh")
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def test_a_second_config_replaces_the_default_study_as_a_whole(fresh) -> None:
     other = yaml.safe_load((fresh.path / "config/config.yaml").read_text())
     del other["encoder"], other["rank"]
     (fresh.path / "config/other.yaml").write_text(yaml.safe_dump(other))
-    out = fresh.snakemake("--configfile", "config/other.yaml", "-n", "-p", "pretrain").stdout
+    out = fresh.snakemake("--configfile", "config/other.yaml", "-n", "-p").stdout
     assert '"name": "resnet18"' in out
 
 

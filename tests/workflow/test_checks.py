@@ -154,7 +154,7 @@ CASES = {
     ),
     "no such datasets file": (
         lambda c: c.update(datasets="nowhere.yaml"),
-        ["datasets: nowhere.yaml cannot be read"],
+        ["nowhere.yaml: cannot be read (No such file or directory)"],
     ),
 }
 

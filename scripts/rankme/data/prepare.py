@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import shutil
 import time
 from collections import deque
@@ -65,7 +66,7 @@ def prepare(name: str, declaration: dict[str, Any], output: Path, workers: int) 
     Raises:
         UserError: the declaration or the data is at fault, or the disk is full.
     """
-    declaration = resolve(name, declaration)
+    declaration = resolve({name: declaration})[name]
     root = expand_root(declaration)
     try:
         reader = load_reader(declaration["reader"])
@@ -160,7 +161,7 @@ def _decoded(
     """Decoded chunks in order; no more than twice `workers` of them are in memory at a time."""
     length = max(1, _CHUNK_PIXELS // size**2)
     chunks = [images[start : start + length] for start in range(0, len(images), length)]
-    if workers == 1 or len(chunks) == 1 or isinstance(images, np.ndarray):
+    if workers <= 1 or len(chunks) == 1 or isinstance(images, np.ndarray):
         yield from (decode_chunk(chunk, size) for chunk in chunks)
         return
     # Spawned, not forked: the reader may have started threads.
@@ -226,15 +227,19 @@ def _record(
 
 
 def _normalisation(histogram: np.ndarray) -> dict[str, list[float]]:
-    """Mean and standard deviation a channel, on the scale 0-1, from exact counts (3, 256).
+    """Mean and standard deviation a channel, on the scale 0-1, from the counts (3, 256) of levels.
 
-    A constant channel gets a deviation of one grey level, so that dividing by it is safe.
+    Computed in integers, hence exact and equal on every machine. A constant channel gets a
+    deviation of one grey level, so that dividing by it is safe.
     """
-    levels = np.arange(256) / 255
-    share = histogram / histogram.sum(axis=1, keepdims=True)
-    mean = share @ levels
-    std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
-    return {"mean": mean.tolist(), "std": np.maximum(std, _SMALLEST_STD).tolist()}
+    mean, std = [], []
+    for counts in histogram.tolist():
+        pixels = sum(counts)
+        total = sum(count * level for level, count in enumerate(counts))
+        squares = sum(count * level**2 for level, count in enumerate(counts))
+        mean.append(total / (255 * pixels))
+        std.append(math.sqrt(pixels * squares - total**2) / (255 * pixels))
+    return {"mean": mean, "std": [max(value, _SMALLEST_STD) for value in std]}
 
 
 def _counts(raw: RawDataset) -> str:

@@ -32,34 +32,33 @@ class RawDataset:
     splits: dict[str, RawSplit]
 
 
-def require_folder(root: Path | None) -> Path:
-    """The folder `root`.
+def require_root(root: Path | None) -> Path:
+    """`root`, unless none was declared.
 
     Raises:
-        UserError: none was declared, or it is missing, no folder or not readable.
+        UserError: there is none.
     """
     if root is None:
         raise UserError("this reader needs `root:`, the folder that holds the images")
-    try:
-        with os.scandir(root):
-            return root
-    except OSError as error:
-        raise UserError(
-            f"{root}: cannot be read as a folder ({error.strerror}); "
-            "put the data there, or change `root:`"
-        ) from error
+    return root
 
 
-def list_folders(root: Path) -> list[str]:
-    """Sorted names of the folders in `root`, without hidden ones.
+def list_folders(folder: Path) -> list[str]:
+    """Sorted names of the folders in `folder`, without hidden ones.
 
     Raises:
-        UserError: `root` is missing, unreadable or holds no folder.
+        UserError: `folder` is missing, unreadable, no folder or holds none.
     """
-    with os.scandir(require_folder(root)) as entries:
-        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be read as a folder ({error.strerror}); "
+            "put the data there, or change `root:`"
+        ) from error
     if not names:
-        raise UserError(f"{root}: holds no class folders; expected one folder of images a class")
+        raise UserError(f"{folder}: holds no class folders; expected one folder of images a class")
     return names
 
 

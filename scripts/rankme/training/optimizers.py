@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from rankme.errors import UserError
 from rankme.training.schedule import peak_rate
 
 
@@ -96,6 +97,9 @@ def build_optimizer(method: nn.Module, training: dict[str, Any]) -> Optimizer:
         method: its parameters that require a gradient are trained.
         training: "optimizer" (adamw, sgd or lars), "lr", "weight_decay", "momentum" (the first
             moment's decay in AdamW).
+
+    Raises:
+        UserError: there is no such optimiser.
     """
     trained = [p for p in method.parameters() if p.requires_grad]
     groups = [
@@ -109,4 +113,4 @@ def build_optimizer(method: nn.Module, training: dict[str, Any]) -> Optimizer:
         return SGD(groups, lr=lr, momentum=momentum, fused=True)
     if name == "lars":
         return LARS(groups, lr=lr, momentum=momentum)
-    raise ValueError(f"unknown optimizer {name!r}: choose adamw, sgd or lars")
+    raise UserError(f"training.optimizer: {name!r} does not exist; choose adamw, sgd or lars")

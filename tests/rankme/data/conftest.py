@@ -2,14 +2,11 @@
 
 import os
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.rankme.data.pictures import photo
-
-Tree = Callable[[dict[str, dict[str, int]]], Path]
+from tests.rankme.data.pictures import Tree, photo
 
 
 @pytest.fixture

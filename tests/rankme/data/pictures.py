@@ -1,7 +1,13 @@
 """Pictures for the tests of data sets."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
+
+# Writes {split: {class: count}} images and returns their root.
+Tree = Callable[[dict[str, dict[str, int]]], Path]
 
 
 def photo(seed: int, height: int = 20, width: int = 24) -> Image.Image:

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from rankme.data.declarations import load_reader, resolve
 from rankme.data.raw import RawDataset, stratified_split
 from rankme.errors import UserError
-from tests.rankme.data.conftest import Tree
-from tests.rankme.data.pictures import photo
+from tests.rankme.data.pictures import Tree, photo
 
 
 def read(reader: str, root: Path | None = None, **options: object) -> RawDataset:
-    resolved = resolve("x", {"reader": reader, "size": 32, "options": options})
+    resolved = resolve({"x": {"reader": reader, "size": 32, "options": options}})["x"]
     raw: RawDataset = load_reader(reader).read(root, 32, **resolved["options"])
     return raw
 
@@ -103,9 +102,7 @@ def test_image_folder_names_classes_that_are_in_one_split_only(image_tree: Tree)
 def test_image_folder_names_what_is_missing_or_empty(cats_and_dogs: Path) -> None:
     with pytest.raises(UserError, match="needs `root:`"):
         read("image_folder")
-    with pytest.raises(
-        UserError, match=r"nowhere/train: cannot be read as a folder \(No such file"
-    ):
+    with pytest.raises(UserError, match=r"nowhere/train: cannot be read .*\(No such file"):
         read("image_folder", cats_and_dogs / "nowhere")
     with pytest.raises(UserError, match=r"0\.png: cannot be read as a folder \(Not a directory"):
         read("image_folder", cats_and_dogs / "train" / "cat" / "0.png", test_fraction=0.2)

@@ -11,7 +11,7 @@ GENERATED = ("shapes", "textures")
 
 def render(reader: str, size: int = 32, **options: object) -> RawDataset:
     small = {"train_count": 40, "test_count": 40, **options}
-    resolved = resolve("x", {"reader": reader, "size": size, "options": small})
+    resolved = resolve({"x": {"reader": reader, "size": size, "options": small}})["x"]
     raw: RawDataset = load_reader(reader).read(None, size, **resolved["options"])
     return raw
 
@@ -55,10 +55,54 @@ def test_shapes_and_textures_share_no_random_numbers() -> None:
 
 
 @pytest.mark.parametrize("reader", GENERATED)
-def test_mean_colour_tells_nothing_about_the_class(reader: str) -> None:
-    raw = render(reader, train_count=3000)
-    colour = raw.splits["train"].images.mean((1, 2))
-    labels = raw.splits["train"].labels
-    means = np.stack([colour[labels == label].mean(0) for label in range(10)])
-    # 300 images a class: a standard error of sigma / 17.
-    assert (means.std(0) < 3.5 * colour.std(0) / np.sqrt(300)).all()
+def test_raw_pixels_classify_better_than_chance_and_far_from_perfectly(reader: str) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    raw = render(reader, size=16, train_count=1000, test_count=1000)
+    train, test = (
+        split.images.reshape(1000, -1) / 255 - 0.5  # type: ignore[union-attr]
+        for split in raw.splits.values()
+    )
+    classifier = LogisticRegression(C=0.01).fit(train, raw.splits["train"].labels)
+    accuracy = classifier.score(test, raw.splits["test"].labels)
+    # Chance is 0.1 with a standard error of 0.0095.
+    assert 0.13 < accuracy < 0.7
+
+
+def test_a_shape_covers_the_area_of_its_outline() -> None:
+    options = {"radius": [0.4, 0.4], "contrast": [0.8, 0.8], "saturation": 0, "clutter": 0}
+    raw = render("shapes", size=64, noise=0, train_count=200, **options)
+    split = raw.splits["train"]
+    images = split.images[..., 0].astype(float)  # type: ignore[call-overload]
+    dark, bright = images.min((1, 2), keepdims=True), images.max((1, 2), keepdims=True)
+    area = ((images - dark) / (bright - dark)).mean((1, 2)) / 0.4**2
+    expected = {
+        "circle": np.pi * 0.85**2,
+        "triangle": 3 * np.sqrt(3) / 4,
+        "square": 2,
+        "pentagon": 2.5 * np.sin(2 * np.pi / 5),
+        "bar": 4 * 0.95 * 0.4,
+        "star": 10 * 0.5 * 0.42 * np.sin(np.pi / 5),
+        "cross": 8 * 0.93 * 0.32 - 4 * 0.32**2,
+        "ring": np.pi * (0.92**2 - 0.52**2),
+    }
+    for name, value in expected.items():
+        rows = split.labels == raw.classes.index(name)
+        assert area[rows] == pytest.approx(value, rel=0.03), name
+
+
+@pytest.mark.parametrize(
+    ("name", "slope"), [("white noise", 0), ("pink noise", -2), ("brown noise", -4)]
+)
+def test_a_coloured_noise_has_its_power_spectrum(name: str, slope: float) -> None:
+    raw = render("textures", 64, noise=0, saturation=0, contrast=[0.9, 0.9], train_count=600)
+    split = raw.splits["train"]
+    rows = split.labels == raw.classes.index(name)
+    images = split.images[rows][..., 0].astype(float)  # type: ignore[call-overload]
+    power = (np.abs(np.fft.rfft2(images)) ** 2).mean(0)
+    down, across = np.abs(np.fft.fftfreq(64)[:, None]), np.fft.rfftfreq(64)
+    frequency = np.hypot(down, across)
+    # Off the axes, where the power of the lighting's gradient is.
+    band = (frequency > 6 / 64) & (frequency < 20 / 64) & (np.minimum(down, across) > 2 / 64)
+    found = np.polyfit(np.log(frequency[band]), np.log(power[band]), 1)[0]
+    assert found == pytest.approx(slope, abs=0.4)

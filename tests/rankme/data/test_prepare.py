@@ -15,8 +15,7 @@ from rankme.data import prepare as prepare_module
 from rankme.data.dataset import load_dataset
 from rankme.data.prepare import prepare
 from rankme.errors import UserError
-from tests.rankme.data.conftest import Tree
-from tests.rankme.data.pictures import photo
+from tests.rankme.data.pictures import Tree, photo
 
 
 def declaration(root: Path, size: int = 16) -> dict[str, object]:

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,17 +11,6 @@ PROGRAM = ROOT / "scripts" / "prepare_dataset.py"
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(PROGRAM), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
-def test_a_declaration_on_the_command_line_is_prepared(cats_and_dogs: Path, tmp_path: Path) -> None:
-    declaration = {"reader": "image_folder", "size": 8, "root": cats_and_dogs.name}
-    done = run(
-        *("--name", "pets", "--declaration", json.dumps(declaration)),
-        *("--workers", "2", "--output", "out"),
-        folder=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    assert load_dataset(tmp_path / "out").classes == ["cat", "dog"]
 
 
 def test_a_name_alone_is_looked_up_and_written_to_the_results(tmp_path: Path) -> None:
@@ -39,8 +27,6 @@ def test_a_users_mistake_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     done = run("--name", "cifar", "--datasets", str(ROOT / "config/datasets.yaml"), folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
-    assert "no data set 'cifar'; there are: shapes, textures" in done.stderr
+    assert "--name: 'cifar' is not declared in " in done.stderr
+    assert "did you mean 'cifar10'? Allowed: shapes, textures" in done.stderr
     assert done.stderr.count("\n") == 1
-    torn = run("--name", "x", "--declaration", '{"reader":', folder=tmp_path)
-    assert torn.returncode == 1
-    assert "--declaration is not valid JSON" in torn.stderr

@@ -1,10 +1,11 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from rankme.training import remove_checkpoints
+from rankme.training import checkpoint, remove_checkpoints
 from rankme.training.checkpoint import CheckpointStore
 
 
@@ -72,7 +73,7 @@ def damage_other_file(path: Path) -> None:
     ],
 )
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_used(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
 ) -> None:
     store(tmp_path).save(tensors(1), {"step": 1})
     store(tmp_path).save(tensors(2), {"step": 2})
@@ -106,8 +107,6 @@ def test_a_kill_between_two_renames_loses_nothing(
     for step in (1, 2):
         store(tmp_path).save(tensors(step), {"step": step})
 
-    import rankme.training.checkpoint as module
-
     done = []
 
     class Killed(BaseException):
@@ -120,7 +119,7 @@ def test_a_kill_between_two_renames_loses_nothing(
                 raise Killed
             done.append(source.replace(target))
 
-    monkeypatch.setattr(module, "os", DyingOs)
+    monkeypatch.setattr(checkpoint, "os", DyingOs)
     with pytest.raises(Killed):
         store(tmp_path).save(tensors(3), {"step": 3})
     loaded = store(tmp_path).load()

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import nn
 
+from rankme.errors import UserError
 from rankme.training import LARS, build_optimizer
 from rankme.training.state import optimizer_tensors, restore_optimizer
 
@@ -147,3 +148,8 @@ def test_a_restored_optimiser_goes_on_bit_for_bit_in_channels_last(name: str) ->
     descend(two, list(resumed.parameters()), 3)
     for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_an_unknown_optimiser_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="'adam' does not exist; choose adamw, sgd or lars"):
+        build_optimizer(nn.Linear(2, 2), TRAINING | {"optimizer": "adam"})

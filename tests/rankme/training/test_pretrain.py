@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 
+from rankme.augment import Augmenter
+from rankme.data.batches import epoch_order
 from rankme.training import REQUEUE_EXIT_CODE, Outcome, StopRequest, loop, pretrain
 from rankme.training.monitor import RankMonitor
 from rankme.training.schedule import Schedule
@@ -84,6 +86,25 @@ def test_a_run_completes_and_learns(tmp_path: Path) -> None:
     assert rows[-1]["rankme"] == outcome.rankme
     assert all(row["views_per_second"] > 0 for row in rows)
     assert {name.split(".")[0] for name in outcome.tensors} == {"encoder", "projector"}
+
+
+def test_an_epoch_takes_its_images_in_its_own_order_and_each_step_its_own_augmentation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, seeds = [], []
+    augment = Augmenter.__call__
+
+    def noted(self: Augmenter, images: torch.Tensor, generator: torch.Generator) -> Any:
+        batches.append(images)
+        seeds.append(generator.initial_seed())
+        return augment(self, images, generator)
+
+    monkeypatch.setattr(Augmenter, "__call__", noted)
+    train(tiny_run(seed=5), tmp_path)
+    images = torch.from_numpy(tiny_dataset().splits["train"].images)
+    orders = [epoch_order(70, 5, epoch)[:64] for epoch in range(3)]
+    assert torch.equal(torch.cat(batches), images[torch.cat(orders)])
+    assert len(set(seeds)) == STEPS
 
 
 def test_the_rate_of_a_row_is_that_of_its_last_step(tmp_path: Path) -> None:

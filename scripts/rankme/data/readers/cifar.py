@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rankme.data.raw import RawDataset, RawSplit
+from rankme.data.raw import RawDataset, RawSplit, require_root
 from rankme.errors import UserError
 
 OPTIONS = {
@@ -26,16 +26,15 @@ def read(root: Path | None, size: int, *, variant: int) -> RawDataset:
     Raises:
         UserError: there is neither valid data nor a network to fetch it.
     """
-    if root is None:
-        raise UserError("this reader needs `root:`, the folder to find or download CIFAR in")
+    folder = require_root(root)
     # Imported here: torchvision takes seconds to load.
     from torchvision.datasets import CIFAR10, CIFAR100
 
     kind = CIFAR100 if variant == 100 else CIFAR10
     try:
-        train, test = (kind(root, train=train, download=True) for train in (True, False))
+        train, test = (kind(folder, train=train, download=True) for train in (True, False))
     except (OSError, RuntimeError) as error:
-        raise UserError(_missing(kind, root, error)) from error
+        raise UserError(_missing(kind, folder, error)) from error
     splits = {
         name: RawSplit(part.data, np.array(part.targets, dtype=np.int64))
         for name, part in (("train", train), ("test", test))

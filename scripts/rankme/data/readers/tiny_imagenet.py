@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rankme.data.raw import RawDataset, RawSplit, label_files, list_images, require_folder
+from rankme.data.raw import RawDataset, RawSplit, label_files, list_images, require_root
 from rankme.errors import UserError
 
 OPTIONS = {}  # type: ignore[var-annotated]
@@ -19,7 +19,7 @@ def read(root: Path | None, size: int) -> RawDataset:
     Raises:
         UserError: a file or folder of the layout is missing or says something else.
     """
-    folder = require_folder(root)
+    folder = require_root(root)
     wnids = [line[0] for line in _table(folder / "wnids.txt", columns=1)]
     words = {wnid: name for wnid, name, *_ in _table(folder / "words.txt", columns=2)}
     classes = [f"{words.get(wnid, wnid).split(',')[0]} ({wnid})" for wnid in wnids]
