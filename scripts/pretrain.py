@@ -5,19 +5,28 @@ has the defaults of the config's schema, or of the study named by --config:
 
   python scripts/pretrain.py --method SimCLR --source cifar10 --epochs 100 --set temperature=0.2 \\
       --output MODEL
+
+On several CUDA cards at once, with the same result: torchrun --nproc-per-node 4 scripts/pretrain.py
+and the same arguments.
 """
 
 import argparse
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from rankme import cli
 from rankme.errors import UserError
 from rankme.schema import read_yaml
+
+if TYPE_CHECKING:
+    import torch
+
+    from rankme.data.dataset import Dataset
+    from rankme.training import Outcome
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -71,9 +80,12 @@ def parse_value(pair: str) -> tuple[str, Any]:
 
 
 def prepared(study: dict[str, Any]) -> Path:
-    """DATASET of the study's source, prepared now if it is not yet."""
+    """DATASET of the study's source, prepared now if it is not yet.
+
+    Of several processes the first prepares it; the others come to wait where all meet.
+    """
     folder = Path(study["pathvars"]["results"]) / "datasets" / study["source"]
-    if not (folder / "DATASET").exists():
+    if cli.is_first_process() and not (folder / "DATASET").exists():
         from rankme.data.prepare import prepare
 
         declaration = study["datasets"][study["source"]]
@@ -84,31 +96,51 @@ def prepared(study: dict[str, Any]) -> Path:
 def train(run: dict[str, Any], data: Path, device_name: str, output: Path) -> None:
     """Train the run and write its model; a run that diverges or collapses is a result as well."""
     # Imported late: a mistake on the command line is told before torch is loaded.
-    from rankme.artefacts import provenance, save_model, weights_digest
     from rankme.data.dataset import load_dataset
-    from rankme.device import choose_device, describe_device
-    from rankme.training import StopRequest, pretrain, remove_checkpoints
+    from rankme.device import choose_device
+    from rankme.training import StopRequest, distributed, pretrain, remove_checkpoints
 
-    device, dataset = choose_device(device_name), load_dataset(data)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with StopRequest() as stop:
+    with distributed.process_group(), StopRequest() as stop:
+        with distributed.one_fate():
+            device, dataset = choose_device(device_name), load_dataset(data)
+            output.parent.mkdir(parents=True, exist_ok=True)
         outcome = pretrain(run, dataset, device, output.parent, stop)
-        metadata = {
-            "artefact": "PRETRAINED_MODEL",
-            "run": run,
-            "status": outcome.status,
-            "step": outcome.step,
-            "steps": outcome.steps,
-            "rankme": outcome.rankme,
-            "precision": outcome.precision,
-            "dataset_digest": dataset.digest,
-            "normalisation": dataset.normalisation,
-            "image_size": dataset.image_size,
-            "weights_sha256": weights_digest(outcome.tensors),
-            "provenance": provenance(run["seed"], describe_device(device), outcome.seconds),
-        }
-        save_model(output, outcome.tensors, metadata)
-        remove_checkpoints(output.parent)
+        if distributed.is_first():
+            save(outcome, run, dataset, device, output)
+            remove_checkpoints(output.parent)
+
+
+def save(
+    outcome: "Outcome",
+    run: dict[str, Any],
+    dataset: "Dataset",
+    device: "torch.device",
+    output: Path,
+) -> None:
+    """Write PRETRAINED_MODEL."""
+    from rankme.artefacts import provenance, save_model, weights_digest
+    from rankme.device import describe_device
+    from rankme.training import distributed
+
+    processes = distributed.world_size()
+    place = (
+        describe_device(device) if processes == 1 else f"{processes} x {describe_device(device)}"
+    )
+    metadata = {
+        "artefact": "PRETRAINED_MODEL",
+        "run": run,
+        "status": outcome.status,
+        "step": outcome.step,
+        "steps": outcome.steps,
+        "rankme": outcome.rankme,
+        "precision": outcome.precision,
+        "dataset_digest": dataset.digest,
+        "normalisation": dataset.normalisation,
+        "image_size": dataset.image_size,
+        "weights_sha256": weights_digest(outcome.tensors),
+        "provenance": provenance(run["seed"], place, outcome.seconds),
+    }
+    save_model(output, outcome.tensors, metadata)
 
 
 def main() -> None:

@@ -92,9 +92,10 @@ def _unknown_datasets(resolved: Mapping[str, Any], declared: Mapping[str, Any]) 
 def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
     if resolved["source"] in resolved["targets"]:
         yield f"targets: the source {resolved['source']!r} is evaluated always; remove it here"
-    low, high = resolved["augmentation"]["crop_scale"]
-    if low > high:
-        yield f"augmentation.crop_scale: {[low, high]} must rise; swap the two"
+    for section in ("augmentation", "probe"):
+        low, high = resolved[section]["crop_scale"]
+        if low > high:
+            yield f"{section}.crop_scale: {[low, high]} must rise; swap the two"
     images = _source_images(resolved)
     for run in study.runs(resolved):
         training = run.settings["training"]

@@ -21,6 +21,8 @@ from rankme.provenance import provenance as provenance
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from rankme.probes.classifier import Classifier
+
 FORMAT = 1
 _METADATA_KEY = "rankme"
 
@@ -113,6 +115,33 @@ def load_encoder(path: Path) -> PretrainedModel:
     if digest != metadata["weights_sha256"]:
         raise UserError(f"{path}: its weights are not those it was written with; remake the file")
     return PretrainedModel(encoder, projector, metadata, digest)
+
+
+def load_classifier(path: Path, encoder: Path | None = None) -> "Classifier":
+    """The encoder and the linear head of a FINETUNED_MODEL as one module, in eval mode on the CPU.
+
+    Args:
+        path: a FINETUNED_MODEL.
+        encoder: its PRETRAINED_MODEL; if not given, the one in the folder above, as in the results
+            tree.
+
+    Raises:
+        UserError: a file is missing, torn or of another kind, or the encoder is not the one that
+            the head was fitted on.
+    """
+    from rankme.probes.classifier import Classifier
+
+    path = Path(path)
+    metadata, head = read_metadata(path, "FINETUNED_MODEL"), load_tensors(path)
+    encoder = Path(encoder) if encoder else path.absolute().parents[1] / "PRETRAINED_MODEL"
+    model = load_encoder(encoder)
+    if model.digest != metadata["encoder_sha256"]:
+        raise UserError(
+            f"{path}: was fitted on the encoder {metadata['encoder_sha256']}, but {encoder} holds "
+            f"{model.digest}; fit the head again, or give the encoder it was fitted on"
+        )
+    size, normalisation = model.metadata["image_size"], model.metadata["normalisation"]
+    return Classifier(model.encoder, head, size, normalisation, metadata["classes"]).eval()
 
 
 def _load(path: Path, framework: str) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """Features of a frozen encoder on a dataset: extracted once, read by every evaluation.
 
 A folder holds `<split>_representation.npy` (float32, N x D), `<split>_embedding.npy` (float32,
-N x K), `<split>_labels.npy` (int64, N) and `features.json`, which is written last: a folder without
-it is not whole. Reading needs no torch.
+N x K), `<split>_labels.npy` (int64, N; uint8, N x C where an image may have several classes) and
+`features.json`, which is written last: a folder without it is not whole. Reading needs no torch,
+and no array is ever read as a whole: ImageNet's are 10 GB each.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -31,7 +33,7 @@ class FeatureSplit:
     Attributes:
         representation: output of the encoder, float32 (N, D).
         embedding: output of the projector, float32 (N, K).
-        labels: int64 (N,).
+        labels: int64 (N,), or 0/1 uint8 (N, C) where an image may have several classes.
     """
 
     representation: np.ndarray
@@ -70,18 +72,17 @@ def extract(
     """Write the features of every split of a dataset to the folder `output`.
 
     One forward pass in eval mode and float32 over unaugmented images: resized to the size that the
-    model was trained at (bilinear, antialiased) where the dataset's differs, and normalised with
-    the statistics of the model's *source*, on whatever dataset, as in its training.
+    model was trained at where the dataset's differs, and normalised with the statistics of the
+    model's *source*, on whatever dataset, as in its training (`model_input`).
 
     Raises:
         RuntimeError: the forward pass changed the frozen weights or statistics.
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / INDEX).unlink(missing_ok=True)
-    for name, split in dataset.splits.items():
-        _extract_split(model, split, output, name, device, batch_size)
-    if _digest(model) != model.digest:
-        raise RuntimeError(f"the frozen encoder changed while it ran over {dataset.name}")
+    with frozen(model):
+        for name, split in dataset.splits.items():
+            _extract_split(model, split, output, name, device, batch_size)
     index = {
         "artefact": "FEATURES",
         "dataset": dataset.name,
@@ -92,6 +93,52 @@ def extract(
         "status": model.metadata["status"],
     }
     save_record(output / INDEX, index)
+
+
+@contextmanager
+def frozen(model: PretrainedModel) -> Iterator[None]:
+    """Watch over what runs a model in this context.
+
+    Raises:
+        RuntimeError: at its end, the weights or statistics are not those they were.
+    """
+    yield
+    parts = {"encoder": model.encoder, "projector": model.projector}
+    weights = {f"{p}.{n}": t for p, module in parts.items() for n, t in module.state_dict().items()}
+    if weights_digest(weights) != model.digest:
+        raise RuntimeError("the frozen encoder changed while it ran")
+
+
+def model_input(
+    images: "torch.Tensor", image_size: int, normalisation: dict[str, Any]
+) -> "torch.Tensor":
+    """Unaugmented images as a model takes them, float32 (B, 3, image_size, image_size).
+
+    Args:
+        images: uint8 (B, H, W, 3) on any device; resized (bilinear, antialiased) where the size
+            that the model was trained at differs.
+        image_size: that size in pixels.
+        normalisation: "mean" and "std" of the model's source.
+    """
+    from torch.nn.functional import interpolate
+
+    from rankme.augment import evaluation_batch
+
+    batch = evaluation_batch(images, normalisation["mean"], normalisation["std"])
+    if batch.shape[-1] != image_size:
+        batch = interpolate(batch, (image_size, image_size), mode="bilinear", antialias=True)
+    return batch
+
+
+def full_precision() -> AbstractContextManager[None]:
+    """Convolutions in float32: cuDNN's default, TF32 with its 10-bit mantissa, would move small
+    singular values."""
+    import torch
+
+    context: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, allow_tf32=False
+    )
+    return context
 
 
 def load_features(folder: Path) -> Features:
@@ -125,7 +172,7 @@ def _extract_split(
                 if start == 0:
                     _write_header(files[tap], (count, rows.shape[1]))
                 files[tap].write(rows.tobytes())
-    np.save(output / f"{name}_labels.npy", np.asarray(split.labels, np.int64))
+    np.save(output / f"{name}_labels.npy", np.asarray(split.labels))
 
 
 def _write_header(stream: BinaryIO, shape: tuple[int, int]) -> None:
@@ -138,29 +185,14 @@ def _forward(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Representation (B, D) and embedding (B, K), float32, of uint8 images (B, H, W, 3)."""
     import torch
-    from torch.nn.functional import interpolate
-
-    from rankme.augment import evaluation_batch
 
     encoder, projector = model.encoder.to(device).eval(), model.projector.to(device).eval()
-    normalisation, size = model.metadata["normalisation"], model.metadata["image_size"]
-    # cuDNN convolves in TF32 (10-bit mantissa) by default, which would move small singular values.
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with torch.inference_mode(), full_precision():
         batch = torch.from_numpy(np.array(images)).to(device)
-        batch = evaluation_batch(batch, normalisation["mean"], normalisation["std"])
-        if batch.shape[-2:] != (size, size):
-            batch = interpolate(batch, (size, size), mode="bilinear", antialias=True)
+        batch = model_input(batch, model.metadata["image_size"], model.metadata["normalisation"])
         representation = encoder(batch)
         embedding = projector(representation)
     return representation.cpu().numpy(), embedding.cpu().numpy()
-
-
-def _digest(model: PretrainedModel) -> str:
-    """Digest of the weights as they are now, under the names of the model's file."""
-    parts = {"encoder": model.encoder, "projector": model.projector}
-    return weights_digest(
-        {f"{part}.{name}": t for part, m in parts.items() for name, t in m.state_dict().items()}
-    )
 
 
 def _load_split(folder: Path, name: str, count: int) -> FeatureSplit:

@@ -134,6 +134,8 @@ def _explained(error: jsonschema.ValidationError, place: str) -> Iterator[str]:
             yield f"{key}: {error.instance!r} is too short, give at least {limit}{meaning}"
         case "uniqueItems":
             yield f"{key}: {error.instance!r} names something twice; remove one{meaning}"
+        case "pattern":
+            yield f"{key}: {error.instance!r} does not fit the pattern {limit}{meaning}"
         case _ if kind in _BOUNDS:
             bound = f"{_BOUNDS[kind]} {limit}"
             yield f"{key}: {error.instance!r} is out of bounds, must be {bound}{meaning}"
@@ -157,4 +159,4 @@ def _key(place: str, path: Iterable[Any]) -> str:
     for part in path:
         dot = "" if not place or place.endswith(": ") else "."
         place += f"[{part}]" if isinstance(part, int) else f"{dot}{part}"
-    return place or "config"
+    return place.removesuffix(": ") or "config"

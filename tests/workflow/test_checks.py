@@ -134,7 +134,7 @@ CASES = {
     ),
     "batch larger than the data": (
         lambda c: c["training"].update(batch_size=100_000),
-        ["training.batch_size: 100000 ", "is larger than the 4096 training images of 'shapes'"],
+        ["training.batch_size: 100000 ", "is larger than the 3072 training images of 'shapes'"],
     ),
     "source among the targets": (
         lambda c: c["targets"].append("shapes"),
@@ -151,6 +151,14 @@ CASES = {
     "crop scale upside down": (
         lambda c: c["augmentation"].update(crop_scale=[1.0, 0.2]),
         ["augmentation.crop_scale: [1.0, 0.2] must rise"],
+    ),
+    "crop scale of the probe upside down": (
+        lambda c: c["probe"].update(crop_scale=[1.0, 0.2]),
+        ["probe.crop_scale: [1.0, 0.2] must rise"],
+    ),
+    "probe without its main read-out": (
+        lambda c: c["probe"].update(readouts=["knn"]),
+        ["probe.readouts: ['knn'] ", "linear is always among it"],
     ),
     "no such datasets file": (
         lambda c: c.update(datasets="nowhere.yaml"),
@@ -190,3 +198,11 @@ def test_a_mistake_in_the_datasets_file_names_file_and_key(tmp_path: Path) -> No
     file.write_text("mine: {reader: shapes, size: 32, options: {train_cout: 9}}\n")
     (line,) = mistakes(lambda c: c.update(datasets=str(file)))
     assert line.startswith(f"{file}: mine.options.train_cout: unknown key, did you mean 'train_")
+
+
+def test_a_dataset_name_that_cannot_be_a_folder_says_what_a_name_is(tmp_path: Path) -> None:
+    file = tmp_path / "datasets.yaml"
+    file.write_text("My Photos: {reader: shapes, size: 32}\n")
+    (line,) = mistakes(lambda c: c.update(datasets=str(file)))
+    assert line.startswith(f"{file}: 'My Photos' does not fit the pattern ")
+    assert "lower-case letters" in line

@@ -1,25 +1,34 @@
 rule finetune:
-    """A new linear head on the frozen encoder, trained on one dataset (steps 10 to 13)."""
+    """New heads on the frozen encoder, trained on one dataset (steps 10 to 13).
+
+    Model and images are read again where the heads are trained on augmented images.
+    """
     input:
         features="<results>/all_results/{method}/{hparams}/{dataset}/FEATURES",
+        model="<results>/all_results/{method}/{hparams}/PRETRAINED_MODEL",
+        dataset="<results>/datasets/{dataset}/DATASET",
     output:
         model="<results>/all_results/{method}/{hparams}/{dataset}/FINETUNED_MODEL",
     log:
         "<logs>/finetune/{method}/{hparams}/{dataset}.log",
     conda:
         "../../envs/environment.yaml"
+    threads: STUDY["compute"]["threads"]
     resources:
+        device=STUDY["compute"]["device"],
+        gpu=STUDY["compute"]["gpus"],
         mem_mb=memory,
-        runtime=60,
+        runtime=240,
     params:
         probe=json.dumps(STUDY["probe"]),
     shell:
         "python scripts/finetune.py --features {input.features:q} --probe {params.probe:q}"
+        " --model {input.model:q} --dataset {input.dataset:q} --device {resources.device}"
         " --output {output.model:q} > {log} 2>&1"
 
 
 rule accuracy:
-    """Accuracy of one head on test images that nothing has seen (steps 14 and 15)."""
+    """Accuracy of these heads on test images that nothing has seen (steps 14 and 15)."""
     input:
         features="<results>/all_results/{method}/{hparams}/{dataset}/FEATURES",
         head="<results>/all_results/{method}/{hparams}/{dataset}/FINETUNED_MODEL",
@@ -29,9 +38,10 @@ rule accuracy:
         "<logs>/accuracy/{method}/{hparams}/{dataset}.log",
     conda:
         "../../envs/environment.yaml"
+    threads: STUDY["compute"]["threads"]
     resources:
         mem_mb=2000,
-        runtime=10,
+        runtime=120,
     shell:
         "python scripts/evaluate_accuracy.py --features {input.features:q} --head {input.head:q}"
         " --output {output.accuracy:q} > {log} 2>&1"

@@ -21,6 +21,7 @@ COLUMNS = (
     "rankme",
     "rankme_representation",
     "rankme_on_dataset",
+    "measure",
     "top1",
     "top1_low",
     "top1_high",
@@ -62,8 +63,9 @@ def collect(
     Returns:
         A table of `COLUMNS`, then one column a hyperparameter. `rankme` and
         `rankme_representation` are taken on the source, `rankme_on_dataset` on the embeddings of
-        the row's dataset. Accuracies are fractions in [0, 1], `n` counts test images, the `_file`
-        columns are paths below `results`.
+        the row's dataset. Accuracies are fractions in [0, 1]; where `measure` is "map" they are
+        mean average precisions, and there is no top5. `n` counts test images, the `_file` columns
+        are paths below `results`.
 
     Raises:
         UserError: a result is missing or invalid; the message names its file.
@@ -110,12 +112,17 @@ def _on_dataset(
             f"{ranks.path}; delete both and run snakemake again to remake them"
         )
     low, high = accuracy.get("interval")
-    copied = ("top1", "top5", "confidence", "n", "chance", "train_top1")
+    measure = accuracy.get("metric")
+    copied = ("confidence", "n", "chance")
     return {
         "rankme_on_dataset": ranks.get("datasets", dataset, "embedding", "rankme"),
         **{key: accuracy.get(key) for key in copied},
+        "measure": measure,
+        "top1": accuracy.get(measure),
         "top1_low": low,
         "top1_high": high,
+        "top5": accuracy.get("top5") if measure == "top1" else None,
+        "train_top1": accuracy.get(f"train_{measure}"),
         "accuracy_file": accuracy_file.as_posix(),
     }
 

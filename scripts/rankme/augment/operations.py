@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rankme.device import send
+
 LUMA = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in grey: ITU-R BT.601, rounded as in torchvision."""
 
@@ -48,8 +50,8 @@ def crop_resize_flip(images: Tensor, crop: Tensor, flip: Tensor, size: int) -> T
         size: height and width of the result, pixels.
     """
     taps = [math.ceil(2 * max(1.0, extent.max().item() / size)) for extent in crop[:, 2:].unbind(1)]
-    top, left, height, width = crop.to(images.device, non_blocking=True).unbind(1)
-    flip = flip.to(images.device, non_blocking=True)
+    top, left, height, width = send(crop, images.device).unbind(1)
+    flip = send(flip, images.device)
     columns = _resize_taps(left, width, size, taps[1])
     columns = Taps(*(torch.where(flip.view(-1, 1, 1), tap.flip(1), tap) for tap in columns))
     return _resample(images, columns, _resize_taps(top, height, size, taps[0]))
@@ -61,7 +63,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor, kernel_size: int) -> Tensor:
     `sigma`: float32 (B,) on the CPU, pixels.
     """
     *_, height, width = images.shape
-    sigma = sigma.to(images.device, non_blocking=True).view(-1, 1, 1)
+    sigma = send(sigma, images.device).view(-1, 1, 1)
     offset = torch.arange(kernel_size, device=images.device) - kernel_size // 2
     kernel = (offset / sigma).square().mul(-0.5).softmax(2)
 
@@ -165,7 +167,7 @@ def apply_to_rows_(
     if len(rows) == 0:
         return images
     changed = operation(_take(images, rows), *(parameter[rows] for parameter in parameters))
-    return images.index_copy_(0, rows.to(images.device, non_blocking=True), changed)
+    return images.index_copy_(0, send(rows, images.device), changed)
 
 
 def _resize_taps(start: Tensor, extent: Tensor, size: int, taps: int) -> Taps:
@@ -223,8 +225,8 @@ def _grey(images: Tensor) -> Tensor:
 
 def _column(values: Tensor, images: Tensor) -> Tensor:
     """Return one value a sample, (B,) on the CPU, on the images' device as (B, 1, 1, 1)."""
-    return values.to(images.device, non_blocking=True).view(-1, 1, 1, 1)
+    return send(values, images.device).view(-1, 1, 1, 1)
 
 
 def _take(images: Tensor, rows: Tensor) -> Tensor:
-    return images.index_select(0, rows.to(images.device, non_blocking=True))
+    return images.index_select(0, send(rows, images.device))

@@ -1,10 +1,15 @@
 """Batches of a split on the device, and the order of an epoch."""
 
+import math
 import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
 
 import numpy as np
 import torch
 from torch import Tensor
+
+_BUFFERS = 3
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
@@ -13,38 +18,148 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
 
 
 class DeviceBatches:
-    """Batches of uint8 images on a device, taken by index.
+    """Batches of uint8 images on a device, taken by index; the same whether streamed or not.
 
     On a CUDA device the whole split is kept there if it needs at most a third of the memory that
-    is free now, so that network and activations have the rest. Otherwise each batch is gathered
-    from the memory map into pinned memory and copied while the device computes. On the CPU the
-    memory map itself is used, without a copy.
+    is free now, so that network and activations have the rest. Otherwise batches are streamed from
+    the memory map: a batch that was announced by `prefetch` is gathered by a thread and copied
+    while the device computes. On the CPU the memory map itself is used, without a copy.
 
     Attributes:
-        labels: int64 (N,) on the device.
+        labels: int64 (N,), or uint8 (N, C) of 0 and 1, on the device.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, device: torch.device) -> None:
-        """Take uint8 images (N, H, W, 3) and int64 labels (N,)."""
-        self.device = device
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        device: torch.device,
+        stream: bool | None = None,
+    ) -> None:
+        """Take uint8 images (N, H, W, 3) and their labels.
+
+        Args:
+            images: of the split, usually a memory map.
+            labels: of the split.
+            device: where batches are wanted.
+            stream: whether to stream; None for the rule above.
+        """
         self.labels = _wrap(labels).to(device)
         self._images = _wrap(images)
-        self._resident = device.type == "cpu"
-        if device.type == "cuda" and 3 * images.nbytes <= torch.cuda.mem_get_info(device)[0]:
+        streamed = not _fits(images, device) if stream is None else stream
+        self._stream = _Stream(self._images, device) if streamed else None
+        if not streamed:
             self._images = self._images.to(device)
-            self._resident = True
 
     def __len__(self) -> int:
         return len(self._images)
 
+    def prefetch(self, indices: Tensor) -> None:
+        """Announce the int64 `indices` (B,) on the CPU of a later `get`, to have it ready then.
+
+        One batch is held ready at a time. Batches that were not announced may be taken meanwhile.
+        """
+        if self._stream is not None:
+            self._stream.prefetch(indices)
+
     def get(self, indices: Tensor) -> Tensor:
         """The images at int64 `indices` (B,) on the CPU: uint8 (B, H, W, 3) on the device."""
-        if self._resident:
-            return self._images.index_select(0, indices.to(self._images.device, non_blocking=True))
-        shape = (len(indices), *self._images.shape[1:])
-        batch = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
-        torch.index_select(self._images, 0, indices, out=batch)
-        return batch.to(self.device, non_blocking=True)
+        if self._stream is not None:
+            return self._stream.get(indices)
+        return self._images.index_select(0, indices.to(self._images.device, non_blocking=True))
+
+
+def _fits(images: np.ndarray, device: torch.device) -> bool:
+    if device.type == "cuda":
+        return 3 * images.nbytes <= torch.cuda.mem_get_info(device)[0]
+    return device.type == "cpu"
+
+
+class _Stream:
+    """Batches that a thread gathers ahead of need, into a few buffers in turn."""
+
+    def __init__(self, images: Tensor, device: torch.device) -> None:
+        kind = _PinnedBuffer if device.type == "cuda" else _Buffer
+        self._images = images
+        self._buffers = cycle([kind(device) for _ in range(_BUFFERS)])
+        self._thread = ThreadPoolExecutor(1, "batches")
+        self._announced: tuple[Tensor, Future[_Loaded]] | None = None
+
+    def prefetch(self, indices: Tensor) -> None:
+        self._announced = indices, self._thread.submit(self._load, indices)
+
+    def get(self, indices: Tensor) -> Tensor:
+        if self._announced is not None and torch.equal(self._announced[0], indices):
+            loading, self._announced = self._announced[1], None
+        else:
+            loading = self._thread.submit(self._load, indices)
+        batch, buffer = loading.result()
+        return buffer.hand_over(batch)
+
+    def _load(self, indices: Tensor) -> "_Loaded":
+        buffer = next(self._buffers)
+        host = buffer.space((len(indices), *self._images.shape[1:]))
+        torch.index_select(self._images, 0, indices, out=host)
+        return buffer.send(host), buffer
+
+
+class _Buffer:
+    """Memory of the host that one batch after the other is gathered in.
+
+    `space` and `send` are called by the gathering thread, `hand_over` by the one that computes.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._memory = torch.empty(0, dtype=torch.uint8)
+
+    def space(self, shape: tuple[int, ...]) -> Tensor:
+        """Room for a batch, once the last one is out of it."""
+        count = math.prod(shape)
+        if len(self._memory) < count:
+            pinned = self._device.type == "cuda"
+            self._memory = torch.empty(count, dtype=torch.uint8, pin_memory=pinned)
+        return self._memory[:count].view(shape)
+
+    def send(self, host: Tensor) -> Tensor:
+        """Empty the buffer, as far as one thread may: MPS wants all its work from one."""
+        return host.clone()
+
+    def hand_over(self, batch: Tensor) -> Tensor:
+        """The batch on the device, for use on its current stream."""
+        return batch.to(self._device)
+
+
+class _PinnedBuffer(_Buffer):
+    """Pinned memory, copied to a CUDA device on a stream of its own while the device computes."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(device)
+        self._copies = torch.cuda.Stream(device)
+        self._copied, self._taken = torch.cuda.Event(), torch.cuda.Event()
+
+    def space(self, shape: tuple[int, ...]) -> Tensor:
+        self._copied.synchronize()
+        return super().space(shape)
+
+    def send(self, host: Tensor) -> Tensor:
+        # Wait until the device has come to the buffer's last batch: a host that queues work far
+        # ahead would otherwise fill the device with batches that nothing computes on yet.
+        self._copies.wait_event(self._taken)
+        with torch.cuda.stream(self._copies):
+            batch = host.to(self._device, non_blocking=True)
+        self._copied.record(self._copies)
+        return batch
+
+    def hand_over(self, batch: Tensor) -> Tensor:
+        computing = torch.cuda.current_stream(self._device)
+        computing.wait_event(self._copied)
+        self._taken.record(computing)
+        batch.record_stream(computing)
+        return batch
+
+
+_Loaded = tuple[Tensor, _Buffer]
 
 
 def _wrap(array: np.ndarray) -> Tensor:

@@ -15,7 +15,12 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Split:
-    """uint8 images (N, H, W, 3) and int64 labels (N,), both mapped from disk and read-only."""
+    """Images and labels, both mapped from disk and read-only.
+
+    Attributes:
+        images: uint8 (N, H, W, 3).
+        labels: int64 (N,); where the metric is "map", uint8 (N, C) of 0 and 1.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -32,6 +37,7 @@ class Dataset:
         normalisation: "mean" and "std" of the train images, [R, G, B], pixels on the scale 0-1.
         digest: SHA-256 over images, labels, classes and size.
         splits: "train" and "test".
+        metric: "top1", or "map" (mean average precision) where an image may show several classes.
     """
 
     name: str
@@ -40,6 +46,7 @@ class Dataset:
     normalisation: dict[str, list[float]]
     digest: str
     splits: dict[str, Split]
+    metric: str = "top1"
 
 
 def images_file(folder: Path, split: str) -> Path:
@@ -65,21 +72,24 @@ def load_dataset(folder: Path) -> Dataset:
             f"{folder / RECORD}: is {record.get('artefact')!r} of format {record.get('format')!r}, "
             f"expected {RECORD!r} of format {FORMAT}; {_remedy(folder)}"
         )
-    size = record["image_size"]
     return Dataset(
         name=record["name"],
         classes=record["classes"],
-        image_size=size,
+        image_size=record["image_size"],
         normalisation=record["normalisation"],
         digest=record["digest"],
-        splits={
-            name: Split(
-                _open(images_file(folder, name), (part["count"], size, size, 3), np.uint8),
-                _open(labels_file(folder, name), (part["count"],), np.int64),
-            )
-            for name, part in record["splits"].items()
-        },
+        splits={name: _open_split(folder, name, record) for name in record["splits"]},
+        metric=record["declaration"]["metric"],
     )
+
+
+def _open_split(folder: Path, name: str, record: dict[str, Any]) -> Split:
+    count, size = record["splits"][name]["count"], record["image_size"]
+    images = _open(images_file(folder, name), (count, size, size, 3), np.uint8)
+    if record["declaration"]["metric"] == "map":
+        shape = (count, len(record["classes"]))
+        return Split(images, _open(labels_file(folder, name), shape, np.uint8))
+    return Split(images, _open(labels_file(folder, name), (count,), np.int64))
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -1,7 +1,8 @@
 """From image files of any kind to uint8 RGB squares of one size."""
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -9,27 +10,46 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 _TRANSPARENT_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-def decode_chunk(items: Sequence[Path] | np.ndarray, size: int) -> tuple[np.ndarray, list[str]]:
+@dataclass
+class Chunk:
+    """Some successive images of a split.
+
+    Attributes:
+        images: those that could be decoded, uint8 (n, size, size, 3).
+        bad: the place in the chunk of each that could not, and what is wrong with it.
+        histogram: int64 (3, 256), how often each level occurs in each channel.
+    """
+
+    images: np.ndarray
+    bad: dict[int, str] = field(default_factory=dict)
+    histogram: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        channels = (self.images[..., channel].ravel() for channel in range(3))
+        self.histogram = np.stack([np.bincount(values, minlength=256) for values in channels])
+
+    def __len__(self) -> int:
+        return len(self.images) + len(self.bad)
+
+
+def decode_chunk(items: Sequence[str] | np.ndarray, size: int) -> Chunk:
     """Decode a few images.
 
     Args:
-        items: files, or uint8 (n, H, W, 3).
+        items: paths of files, or uint8 (n, H, W, 3).
         size: height and width of the result in pixels.
-
-    Returns:
-        uint8 (n, size, size, 3), zero where an image is bad; and a line about each bad image.
     """
     if isinstance(items, np.ndarray):
-        return _resized(items, size), []
-    images = np.zeros((len(items), size, size, 3), dtype=np.uint8)
-    bad = []
+        return Chunk(_resized(items, size))
+    images = np.empty((len(items), size, size, 3), dtype=np.uint8)
+    bad: dict[int, str] = {}
     for row, file in enumerate(items):
         # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more.
         try:
-            images[row] = decode(file, size)
+            images[row - len(bad)] = decode(file, size)
         except Exception as error:
-            bad.append(f"{file}: {_reason(file, error)}")
-    return images, bad
+            bad[row] = _reason(file, error)
+    return Chunk(images[: len(items) - len(bad)], bad)
 
 
 def _resized(images: np.ndarray, size: int) -> np.ndarray:
@@ -38,7 +58,7 @@ def _resized(images: np.ndarray, size: int) -> np.ndarray:
     return np.stack([fit(Image.fromarray(image), size) for image in images])
 
 
-def decode(file: Path, size: int) -> np.ndarray:
+def decode(file: str, size: int) -> np.ndarray:
     """The image in a file as uint8 (size, size, 3).
 
     The shorter side is resized (bicubic, antialiased) and the centre cropped. Tags
@@ -76,13 +96,15 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 
-def _reason(file: Path, error: Exception) -> str:
+def _reason(file: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError):
         return "permission denied"
-    if file.exists() and file.stat().st_size == 0:
+    if os.path.exists(file) and os.path.getsize(file) == 0:
         return "empty file (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or of a format that Pillow does not know"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     return str(error) or type(error).__name__

@@ -1,6 +1,5 @@
 """What a reader hands over: images not yet decoded, and helpers that readers share."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +17,28 @@ IMAGE_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class RawSplit:
-    """Images as files or as uint8 (N, H, W, 3) of any H and W, with int64 labels (N,)."""
+    """Images as paths of files or as uint8 (N, H, W, 3) of any H and W, with their labels.
 
-    images: Sequence[Path] | np.ndarray
+    Labels are int64 (N,), or uint8 (N, C) of 0 and 1 where an image may show several classes.
+    """
+
+    images: Sequence[str] | np.ndarray
     labels: np.ndarray
 
 
 @dataclass(frozen=True)
 class RawDataset:
-    """Class names in label order, and the splits "train" and "test"."""
+    """Class names in label order, and the splits "train" and "test".
+
+    Attributes:
+        classes: names in label order.
+        splits: "train" and "test".
+        split: where the split comes from, for the record.
+    """
 
     classes: list[str]
     splits: dict[str, RawSplit]
+    split: str = "as published"
 
 
 def require_root(root: Path | None) -> Path:
@@ -62,17 +71,19 @@ def list_folders(folder: Path) -> list[str]:
     return names
 
 
-def list_images(folder: Path) -> list[Path]:
-    """All image files below `folder`, sorted; others, and hidden ones, are passed over.
+def list_images(folder: Path) -> list[str]:
+    """Paths of all image files below `folder`, sorted; others, and hidden ones, are passed over.
+
+    They are strings, since a million of them as `Path` would take half a gigabyte.
 
     Raises:
         UserError: `folder` or one below it cannot be read, or there is no image.
     """
     found = [
-        Path(parent, name)
+        os.path.join(parent, name)
         for parent, _, names in os.walk(folder, onerror=_refuse, followlinks=True)
         for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+        if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
     ]
     if not found:
         known = " ".join(sorted(IMAGE_SUFFIXES))
@@ -84,32 +95,8 @@ def _refuse(error: OSError) -> NoReturn:
     raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
 
-def label_files(files_by_class: Sequence[Sequence[Path]]) -> RawSplit:
+def label_files(files_by_class: Sequence[Sequence[str]]) -> RawSplit:
     """The files of class 0, then of class 1, ..., with their labels."""
     counts = [len(files) for files in files_by_class]
     labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     return RawSplit([file for files in files_by_class for file in files], labels)
-
-
-def stratified_split(
-    keys: Sequence[str], labels: np.ndarray, test_fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of train and of test, both ascending, with `test_fraction` of each class in test.
-
-    The order within a class is that of SHA-256(seed, key), so it depends on no library's
-    generator and an added image moves hardly any other. Each class of at least two images
-    has one or more on either side.
-
-    Args:
-        keys: one unique name an image.
-        labels: int64 (N,).
-        test_fraction: in (0, 1).
-        seed: another seed gives another split.
-    """
-    rank = np.argsort([hashlib.sha256(f"{seed}:{key}".encode()).hexdigest() for key in keys])
-    in_test = np.zeros(len(keys), dtype=bool)
-    for label in np.unique(labels):
-        members = rank[labels[rank] == label]
-        count = round(test_fraction * len(members))
-        in_test[members[: min(max(count, 1), len(members) - 1)]] = True
-    return np.flatnonzero(~in_test), np.flatnonzero(in_test)

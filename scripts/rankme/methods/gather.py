@@ -24,8 +24,9 @@ def gather(tensor: Tensor) -> Tensor:
 class _AllGather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        tensor = tensor.contiguous()
         slices = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
-        dist.all_gather(slices, tensor.contiguous())
+        dist.all_gather(slices, tensor)
         return torch.cat(slices)
 
     @staticmethod

@@ -1,1 +1,5 @@
-"""Probes: what can be read from a frozen representation."""
+"""Probes: what can be read from a frozen encoder's features.
+
+`fit` trains the read-outs on training images, `evaluate` measures them on test images, and
+`classifier` joins encoder and head again. A read-out is one of `settings.READOUTS`.
+"""

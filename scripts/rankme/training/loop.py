@@ -1,43 +1,35 @@
 """Pretraining: from a resolved run and a dataset to weights.
 
-Everything random is a function of (seed, step): the initial weights, the order of an epoch, the
-augmentation of a batch. So a run that was killed and resumed takes the same steps as one that was
-not, bit for bit on one machine with one number of threads.
+A run that was killed and resumed takes the same steps as one that was not, bit for bit on one
+machine with one number of threads; a run in several processes those of a run in one, but for
+rounding.
 """
 
 import hashlib
 import json
 import logging
 import math
+import signal
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rankme.augment import Augmenter
-from rankme.data.batches import DeviceBatches, epoch_order
 from rankme.data.dataset import Dataset
-from rankme.methods import Method, build_method
+from rankme.errors import UserError
+from rankme.training import distributed
 from rankme.training.checkpoint import CheckpointStore
+from rankme.training.learner import Learner
 from rankme.training.monitor import RankMonitor
-from rankme.training.optimizers import build_optimizer
-from rankme.training.precision import compute_dtype
 from rankme.training.progress import Progress, write_log
 from rankme.training.schedule import Schedule
-from rankme.training.seeds import derive_seed
-from rankme.training.state import (
-    all_finite,
-    optimizer_tensors,
-    prefixed,
-    restore_optimizer,
-    snapshot,
-    under,
-)
-from rankme.training.stop import StopRequest
+from rankme.training.state import all_finite, copy_into, prefixed
+from rankme.training.stop import StopRequest, exit_code
+from rankme.training.verdict import verdict
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +38,6 @@ CHECK_STEPS = 50
 
 CHECKPOINT_SECONDS = 60.0
 """A kill without notice loses at most this much training."""
-
-COLLAPSED_RANKME = 2.0
-"""A run that ends below has collapsed: its embeddings have about one direction."""
-
-HOPELESS_RANKME = 1.5
-"""A run that is below in two successive measurements after warm-up is stopped there.
-
-One is not enough: SimCLR with AdamW at 5,000 times its usual rate was measured at 1.1, 1.7 and, as
-the rate fell, 6.3.
-"""
 
 _PROGRESS = ("step", "history", "loss_sum", "epoch_seconds", "seconds")
 """What a checkpoint holds of a run beside tensors."""
@@ -67,12 +49,12 @@ class Outcome:
 
     Attributes:
         status: "completed"; "diverged" (a loss, weight or embedding that is not finite) or
-            "collapsed" (see COLLAPSED_RANKME and HOPELESS_RANKME), which are results too.
+            "collapsed" (see `rankme.training.verdict`), which are results too.
         step: steps taken; in a diverged run the last is the one it showed at.
         steps: steps of the whole run.
         rankme: last measured, if any was.
         precision: of the forward and backward pass, "float32" or "bfloat16".
-        seconds: wall-clock time of all the run's processes together.
+        seconds: wall-clock time of the run, all its starts together.
         tensors: "encoder.*" and "projector.*" on the CPU; of a diverged run the last ones found
             finite (checked every CHECK_STEPS steps and at the end of each epoch).
     """
@@ -92,7 +74,8 @@ def pretrain(
     """Train a run to its end, from its checkpoint in `folder` if it has one there.
 
     Writes TRAINING_LOG into `folder` each epoch. The checkpoints stay until the caller has the
-    weights safely on disk and calls `remove_checkpoints`.
+    weights safely on disk and calls `remove_checkpoints`. Inside `distributed.process_group` all
+    processes take part and have the same outcome, and the first writes.
 
     Args:
         run: the resolved run.
@@ -102,14 +85,16 @@ def pretrain(
         stop: asked between two steps.
 
     Raises:
-        UserError: the run does not fit the dataset.
-        SystemExit: `stop` was requested; a checkpoint is written and the code is the request's.
+        UserError: the run does not fit the dataset or the number of processes.
+        SystemExit: `stop` was requested of any process; a checkpoint is written and the code says
+            which signal it was.
     """
     # No choice of kernels by their timing and no TF32, so that runs repeat and float32 means it.
     exact = torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
     )
-    with exact:
+    current = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+    with exact, current:
         return _Pretraining(run, dataset, device, folder).finish(stop)
 
 
@@ -119,19 +104,11 @@ class _Pretraining:
     def __init__(
         self, run: dict[str, Any], dataset: Dataset, device: torch.device, folder: Path
     ) -> None:
-        train, settings, seed = dataset.splits["train"], run["training"], run["seed"]
-        count = len(train.labels)
-        self.seed, self.folder, self.device = seed, folder, device
-        self.schedule = Schedule.of(settings, count)
-        self.dtype = compute_dtype(settings["precision"], device)
-        self.method = _initial(run, dataset.image_size, device)
-        self.optimizer = build_optimizer(self.method, settings)
-        self.batches = DeviceBatches(train.images, train.labels, device)
-        views = self.method.views(dataset.image_size, run["augmentation"])
-        self.augmenter = Augmenter(views, **dataset.normalisation)
-        self.generator = torch.Generator()
-        self.order = lru_cache(maxsize=1)(partial(epoch_order, count, seed))
-        self.monitor = RankMonitor(self.batches, dataset, settings["rank_samples"])
+        settings = run["training"]
+        self.folder = folder
+        self.schedule = Schedule.of(settings, len(dataset.splits["train"].labels))
+        self.learner = Learner(run, dataset, device, self.schedule)
+        self.monitor = RankMonitor(self.learner.batches, dataset, settings["rank_samples"])
         self.monitor_epochs = settings["rank_every_epochs"]
         self.store = CheckpointStore(folder, _identity(run, dataset))
 
@@ -141,7 +118,8 @@ class _Pretraining:
         self.loss_sum = 0.0
         self.epoch_seconds = 0.0
         self.seconds = 0.0
-        self.last_finite = snapshot(self.method)
+        weights = self.learner.method.state_dict()
+        self.last_finite = {name: tensor.clone() for name, tensor in weights.items()}
         self.losses = torch.zeros(CHECK_STEPS, device=device)
         self.unread = 0
         self._resume()
@@ -154,31 +132,12 @@ class _Pretraining:
             self._take_step()
             if self.step % CHECK_STEPS == 0 or self.step % self.schedule.epoch_steps == 0:
                 self._check()
-            signal = stop.signal
-            due = time.perf_counter() - self.saved_at > CHECKPOINT_SECONDS
-            if self.status is None and (signal or due):
-                self._save()
-            if self.status is None and signal:
-                self._leave(signal.name, stop.exit_code)
+            if self.status is None:
+                self._save_or_leave(stop)
         return self._outcome(self.status)
 
     def _take_step(self) -> None:
-        """Augment a batch and descend its loss; nothing here waits for the device."""
-        epoch, batch = divmod(self.step, self.schedule.epoch_steps)
-        start = batch * self.schedule.batch_size
-        indices = self.order(epoch)[start : start + self.schedule.batch_size]
-        self.generator.manual_seed(derive_seed(self.seed, "augmentation", self.step))
-        views = self.augmenter(self.batches.get(indices), self.generator)
-        labels = self.batches.labels[indices.to(self.device, non_blocking=True)]
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(self.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            loss = self.method.loss(views, labels)
-        loss.backward()
-        self.optimizer.step()
-        self.method.after_step(self.step, self.schedule.steps)
-        self.losses[self.unread] = loss.detach()
+        self.losses[self.unread] = self.learner.step(self.step)
         self.unread += 1
         self.step += 1
         self.progress.step()
@@ -186,7 +145,8 @@ class _Pretraining:
     def _read_losses(self) -> None:
         """Add the losses since the last reading to the epoch's; a bad one ends the run there."""
         first = self.step - self.unread
-        for number, loss in enumerate(self.losses[: self.unread].tolist(), start=first + 1):
+        losses = distributed.sum_(self.losses[: self.unread] / distributed.world_size())
+        for number, loss in enumerate(losses.tolist(), start=first + 1):
             if not math.isfinite(loss):
                 self.status, self.step = "diverged", number
                 break
@@ -196,42 +156,45 @@ class _Pretraining:
     def _check(self) -> None:
         """See that all is finite and, if it is, keep the weights; close the epoch at its end."""
         self._read_losses()
-        if self.status is None and not all_finite(self.method.state_dict()):
+        weights = self.learner.method.state_dict()
+        if self.status is None and any(distributed.maximum(not all_finite(weights))):
             self.status = "diverged"
         if self.status is None and self.step % self.schedule.epoch_steps == 0:
             self._end_epoch()
         if self.status is None:
-            self.last_finite = snapshot(self.method)
+            copy_into(self.last_finite, weights)
 
     def _end_epoch(self) -> None:
         self.epoch_seconds += self._lap()
         due = self.step // self.schedule.epoch_steps % self.monitor_epochs == 0
         measured = due or self.step == self.schedule.steps
-        rankme = self.monitor(self.method) if measured else None
-        self._lap()
+        rankme = self.monitor(self.learner.method) if measured else None
+        rank_seconds = self._lap()
         if rankme is not None and math.isnan(rankme):
             self.status = "diverged"
             return
-        self._record(self.loss_sum / self.schedule.epoch_steps, rankme)
+        self._record(self.loss_sum / self.schedule.epoch_steps, rankme, rank_seconds)
         self.progress.epoch(self.history[-1])
         self.loss_sum = self.epoch_seconds = 0.0
         self.status = verdict(self.history, self.schedule)
 
-    def _record(self, loss: float | None, rankme: float | None) -> None:
+    def _record(self, loss: float | None, rankme: float | None, rank_seconds: float) -> None:
         """Add the epoch's row to TRAINING_LOG; `loss` is None in the epoch of a divergence."""
         epoch, batches = divmod(self.step - 1, self.schedule.epoch_steps)
-        images = (batches + 1) * self.schedule.batch_size
+        views = (batches + 1) * self.schedule.batch_size * self.learner.view_count
         row = {
             "epoch": epoch + 1,
             "step": self.step,
             "loss": loss,
             "lr": self.schedule.rate(self.step - 1),
             "rankme": rankme,
-            "views_per_second": round(images * len(self.augmenter.views) / self.epoch_seconds, 1),
+            "rank_seconds": round(rank_seconds, 3),
+            "views_per_second": round(views / self.epoch_seconds, 1),
             "seconds": round(self.seconds, 3),
         }
         self.history.append(row)
-        write_log(self.folder, self.history)
+        if distributed.is_first():
+            write_log(self.folder, self.history)
 
     def _lap(self) -> float:
         """Seconds since the last lap; all laps together are the run's duration."""
@@ -240,55 +203,80 @@ class _Pretraining:
         self.seconds += seconds
         return seconds
 
+    def _save_or_leave(self, stop: StopRequest) -> None:
+        """Write a checkpoint if it is time or any process is asked to stop; then stop them all."""
+        due = time.perf_counter() - self.saved_at > CHECKPOINT_SECONDS
+        asked, due_anywhere = distributed.maximum(stop.signal or 0, due)
+        if asked or due_anywhere:
+            self._save()
+        if asked and self.status is None:
+            self._leave(signal.Signals(asked))
+
     def _save(self) -> None:
         """Write a checkpoint, unless a loss that was not read yet turns out not to be finite."""
         self._read_losses()
         if self.status is not None:
             return
         self.epoch_seconds += self._lap()
-        tensors = {
-            **prefixed("method", self.method.state_dict()),
-            **prefixed("optimizer", optimizer_tensors(self.optimizer)),
-            **prefixed("last_finite", self.last_finite),
-        }
-        progress = {name: getattr(self, name) for name in _PROGRESS}
-        self.store.save(tensors, progress)
+        if distributed.is_first():
+            self.store.save(self._tensors(), self._progress())
         self._lap()
         self.saved_at = self.lap_start
 
+    def _tensors(self) -> dict[str, Tensor]:
+        return {**self.learner.tensors(), **prefixed("last_finite", self.last_finite)}
+
+    def _progress(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _PROGRESS}
+
     def _resume(self) -> None:
-        loaded = self.store.load()
-        if loaded is None:
+        """Go on from the checkpoint, if there is one: the first process reads it for all."""
+        with distributed.one_fate():
+            progress = self._load() if distributed.is_first() else None
+        progress = json.loads(distributed.exchange(json.dumps(progress))[0])
+        if progress is None:
             return
-        tensors, progress = loaded
-        self.method.load_state_dict(under("method", tensors))
-        restore_optimizer(self.optimizer, under("optimizer", tensors))
-        for name, tensor in under("last_finite", tensors).items():
-            self.last_finite[name].copy_(tensor)
+        distributed.broadcast(self._tensors().values())
         for name in _PROGRESS:
             setattr(self, name, progress[name])
         logger.info("resumed after step %d of %d", self.step, self.schedule.steps)
 
-    def _leave(self, signal: str, exit_code: int) -> None:
+    def _load(self) -> dict[str, Any] | None:
+        loaded = self.store.load()
+        if loaded is None:
+            return None
+        tensors, progress = loaded
+        own = self._tensors()
+        if own.keys() != tensors.keys():
+            raise UserError(
+                f"{self.folder}: the checkpoint there was written by other code and does not fit; "
+                "delete it to start anew, or go on with the code that wrote it"
+            )
+        copy_into(own, tensors)
+        return progress
+
+    def _leave(self, number: signal.Signals) -> None:
+        distributed.maximum(0)  # Wait for the first to have written: an end makes torchrun end all.
         self.progress.close()
         place = f"step {self.step} of {self.schedule.steps}"
-        logger.warning("%s: checkpoint written after %s; start again to go on", signal, place)
-        raise SystemExit(exit_code)
+        logger.warning("%s: checkpoint written after %s; start again to go on", number.name, place)
+        raise SystemExit(exit_code(number))
 
     def _outcome(self, status: str) -> Outcome:
         self.epoch_seconds += self._lap()
         if status == "diverged":
-            self._record(None, None)
+            self._record(None, None, 0.0)
         self.progress.close()
         measured = [row["rankme"] for row in self.history if row["rankme"] is not None]
-        weights = self.last_finite if status == "diverged" else self.method.state_dict()
+        diverged = status == "diverged"
+        weights = self.last_finite if diverged else self.learner.method.state_dict()
         logger.info("%s after step %d of %d", status, self.step, self.schedule.steps)
         return Outcome(
             status=status,
             step=self.step,
             steps=self.schedule.steps,
             rankme=measured[-1] if measured else None,
-            precision=str(self.dtype).removeprefix("torch."),
+            precision=str(self.learner.dtype).removeprefix("torch."),
             seconds=self.seconds,
             tensors={
                 name: tensor.detach().cpu()
@@ -296,25 +284,6 @@ class _Pretraining:
                 if name.startswith(("encoder.", "projector."))
             },
         )
-
-
-def verdict(history: list[dict[str, Any]], schedule: Schedule) -> str | None:
-    """What a run with these rows of TRAINING_LOG is: completed, collapsed or (None) not over."""
-    after_warmup = [row for row in history if row["step"] > schedule.warmup_steps]
-    measured = [row["rankme"] for row in after_warmup if row["rankme"] is not None]
-    if len(measured) > 1 and max(measured[-2:]) < HOPELESS_RANKME:
-        return "collapsed"
-    if history[-1]["step"] < schedule.steps:
-        return None
-    return "collapsed" if history[-1]["rankme"] < COLLAPSED_RANKME else "completed"
-
-
-def _initial(run: dict[str, Any], image_size: int, device: torch.device) -> Method:
-    """The run's untrained method, with the same weights on every device."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed(run["seed"], "initialisation"))
-        method = build_method(run, image_size)
-    return method.to(device).to(memory_format=torch.channels_last).train()
 
 
 def _identity(run: dict[str, Any], dataset: Dataset) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from rankme.cli import is_first_process
 from rankme.files import write_text
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ class Progress:
     def __init__(self, epochs: int, steps: int, step: int) -> None:
         self._epochs, self._steps, self._first = epochs, steps, step
         self._start = time.perf_counter()
-        self._bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
+        hidden = None if is_first_process() else True  # None: where stderr is no terminal
+        self._bar = tqdm(total=steps, initial=step, unit="step", disable=hidden, dynamic_ncols=True)
 
     def step(self) -> None:
         """One step is done."""

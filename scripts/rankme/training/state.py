@@ -1,10 +1,9 @@
-"""What a checkpoint holds of a method and its optimiser, as flat tensors."""
+"""What a checkpoint holds, as flat tensors."""
 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 
 def all_finite(tensors: Mapping[str, Tensor]) -> bool:
@@ -13,46 +12,13 @@ def all_finite(tensors: Mapping[str, Tensor]) -> bool:
     return bool(torch.stack(parts).all())
 
 
-def snapshot(module: nn.Module) -> dict[str, Tensor]:
-    """A copy of a module's state on its device."""
-    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as `<index of the parameter>.<name>`."""
-    return {
-        f"{index}.{name}": value
-        for index, parameter in enumerate(_parameters(optimizer))
-        for name, value in optimizer.state[parameter].items()
-        if isinstance(value, Tensor)
-    }
-
-
-def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave.
-
-    Fused kernels walk a parameter and its moments in memory order, so a moment takes on the
-    parameter's memory format (channels_last), which the file has not kept.
-    """
-    parameters = _parameters(optimizer)
-    for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        parameter = parameters[int(index)]
-        like = parameter if value.shape == parameter.shape else value
-        held = torch.empty_like(like, dtype=value.dtype, device=parameter.device)
-        optimizer.state[parameter][name] = held.copy_(value)
-
-
-def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+def copy_into(targets: Mapping[str, Tensor], sources: Mapping[str, Tensor]) -> None:
+    """Overwrite each target by the source of its name, whatever their devices and formats."""
+    with torch.no_grad():
+        for name, target in targets.items():
+            target.copy_(sources[name])
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors with `<prefix>.` before each name."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name begins with `<prefix>.`, without it."""
-    start = f"{prefix}."
-    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

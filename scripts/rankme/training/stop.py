@@ -3,6 +3,8 @@
 import signal
 from types import FrameType, TracebackType
 
+from rankme.training.distributed import world_size
+
 REQUEUE_EXIT_CODE = 75
 """Exit code of a run that a scheduler stopped and that goes on when started again.
 
@@ -11,25 +13,23 @@ it is a failure, so `retries` runs the job again; Slurm requeues it under `Reque
 neither done (0) nor a mistake (1) nor a death by signal without a checkpoint (128 + signal).
 """
 
-_INTERRUPTED_EXIT_CODE = 128 + signal.SIGINT
+
+def exit_code(number: signal.Signals) -> int:
+    """What to leave with after a signal: 130 after Ctrl-C as shells expect, else to be requeued."""
+    return 128 + number if number == signal.SIGINT else REQUEUE_EXIT_CODE
 
 
 class StopRequest:
     """Whether SIGTERM, SIGUSR1 or Ctrl-C has asked this process to stop.
 
     As a context manager it takes over these signals, so that a step is never cut in two; a second
-    Ctrl-C interrupts at once. Without `with` it never asks to stop.
+    Ctrl-C interrupts at once, but not one of several processes, to which torchrun passes on the
+    Ctrl-C that the terminal has sent them already. Without `with` it never asks to stop.
     """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
         self._handlers: dict[int, object] = {}
-
-    @property
-    def exit_code(self) -> int:
-        """What to leave with: 130 after Ctrl-C as shells expect, else REQUEUE_EXIT_CODE."""
-        interrupted = self.signal == signal.SIGINT
-        return _INTERRUPTED_EXIT_CODE if interrupted else REQUEUE_EXIT_CODE
 
     def __enter__(self) -> "StopRequest":
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
@@ -47,5 +47,5 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
-        if number == signal.SIGINT:
+        if number == signal.SIGINT and world_size() == 1:
             signal.signal(number, signal.default_int_handler)

@@ -64,6 +64,7 @@ def accuracy_record(dataset: str, top1: float) -> dict[str, Any]:
         "dataset": dataset,
         "dataset_digest": f"digest of {dataset}",
         "n": 500,
+        "metric": "top1",
         "top1": top1,
         "top5": min(1.0, top1 + 0.25),
         "interval": [top1 - 0.04, top1 + 0.04],

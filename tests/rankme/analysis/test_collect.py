@@ -13,6 +13,7 @@ from rankme import cli
 from rankme.analysis.collect import COLUMNS, collect
 from rankme.analysis.tables import read_table, write_table
 from rankme.errors import UserError
+from rankme.files import write_json
 from tests.rankme.analysis.synthetic import Run, accuracy_record, make_run, write_run
 
 RANKME = {"shapes": 12.345678901234567, "digits": 8.5, "eurosat": 9.25}
@@ -49,6 +50,7 @@ def test_a_row_holds_the_numbers_of_its_files(tmp_path: Path, run: Run) -> None:
         "rankme": RANKME["shapes"],
         "rankme_representation": RANKME["shapes"] / 2,
         "rankme_on_dataset": RANKME["digits"],
+        "measure": "top1",
         "top1": 0.5,
         "top1_low": 0.46,
         "top1_high": 0.54,
@@ -59,6 +61,20 @@ def test_a_row_holds_the_numbers_of_its_files(tmp_path: Path, run: Run) -> None:
         "train_top1": 0.51,
     }
     assert {column: row[column] for column in expected} == expected
+
+
+def test_mean_average_precision_stands_where_top1_does_and_is_named(
+    tmp_path: Path, run: Run
+) -> None:
+    file = tmp_path / "all_results" / run.method / run.name / "digits" / "ACCURACY"
+    record = json.loads(file.read_text())
+    for key in ("top1", "top5", "train_top1"):
+        del record[key]
+    write_json(file, record | {"metric": "map", "map": 0.3, "train_map": 0.4})
+    rows = rows_of(tmp_path, run)
+    assert list(rows["measure"]) == ["top1", "map", "top1"]
+    assert (rows["top1"][1], rows["train_top1"][1]) == (0.3, 0.4)
+    assert pd.isna(rows["top5"][1])
 
 
 def test_a_row_names_the_files_behind_its_numbers(tmp_path: Path, run: Run) -> None:

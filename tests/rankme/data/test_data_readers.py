@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankme.data.declarations import load_reader, resolve
-from rankme.data.raw import RawDataset, stratified_split
+from rankme.data.raw import RawDataset
+from rankme.data.splits import stratified_split
 from rankme.errors import UserError
 from tests.rankme.data.pictures import Tree, photo
 
@@ -23,7 +24,7 @@ def read(reader: str, root: Path | None = None, **options: object) -> RawDataset
 
 
 def names(images: object) -> list[str]:
-    return ["/".join(path.parts[-3:]) for path in images]  # type: ignore[attr-defined]
+    return ["/".join(Path(path).parts[-3:]) for path in images]  # type: ignore[attr-defined]
 
 
 @given(
@@ -90,7 +91,7 @@ def test_image_folder_splits_one_folder_of_classes(image_tree: Tree) -> None:
     assert not set(files[0]) & set(files[1])
     for split in raw.splits.values():
         classes = [raw.classes[label] for label in split.labels]
-        assert [path.parent.name for path in split.images] == classes  # type: ignore[union-attr]
+        assert [Path(path).parent.name for path in split.images] == classes
 
 
 def test_image_folder_names_classes_that_are_in_one_split_only(image_tree: Tree) -> None:
@@ -195,7 +196,8 @@ def test_real_tiny_imagenet_val_labels_agree_with_its_copy_sorted_by_class(
     test = raw.splits["test"]
     assert len(set(raw.classes)) == 200
     assert np.bincount(raw.splits["train"].labels).tolist() == [65] * 200
-    found = {path.name: wnids[label] for path, label in zip(test.images, test.labels, strict=True)}  # type: ignore[union-attr]
+    pairs = zip(test.images, test.labels, strict=True)
+    found = {Path(path).name: wnids[label] for path, label in pairs}
     sorted_copy = {file.name: file.parent.name for file in (root / "val_by_class").rglob("*.JPEG")}
     assert found == sorted_copy
 

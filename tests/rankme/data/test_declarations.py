@@ -22,7 +22,10 @@ SCHEMA = ROOT / "workflow" / "schemas" / "datasets.schema.yaml"
 @pytest.mark.parametrize("name", load_declarations(DECLARATIONS))
 def test_every_declared_data_set_is_valid(name: str) -> None:
     resolved = load_declarations(DECLARATIONS)[name]
-    assert resolved["metric"] == "top1"
+    assert resolved["metric"] == ("map" if name == "voc2007" else "top1")
+    assert resolved["licence"]
+    generated = resolved["reader"] in ("shapes", "textures", "digits")
+    assert generated or set(resolved["expected"]) == {"classes", "train", "test"}
     assert set(resolved["options"]) == set(reader_options(resolved["reader"]))
 
 
@@ -62,6 +65,15 @@ def test_a_readers_options_are_read_as_python_reads_them_and_hold_their_defaults
             "x.options.noise: -1 is out of bounds, must be >= 0 .*pixel",
         ),
         ("shapes", "x: 'shapes' is not of type object"),
+        ({"reader": "shapes", "size": 32, "metric": "mAP"}, "x.metric: 'mAP' is not known, .*map"),
+        (
+            {"reader": "shapes", "size": 32, "expected": {"tset": 5}},
+            "x.expected.tset: unknown key, did you mean 'test'",
+        ),
+        (
+            {"reader": "shapes", "size": 32, "archive": {"url": "ftp://a/b.zip", "unpacked_mb": 1}},
+            r"(?s)x.archive: .*is not valid under any.*x.archive.url: 'ftp://a/b.zip' does not fit",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_key_value_and_what_is_allowed(

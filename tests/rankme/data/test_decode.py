@@ -79,8 +79,8 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
 
 def test_float_pixels_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((8, 8), dtype=np.float32)).save(tmp_path / "a.tiff")
-    _, bad = decode_chunk([tmp_path / "a.tiff"], 8)
-    assert bad == [f"{tmp_path}/a.tiff: pixels of mode F; convert it to 8 or 16 bits a channel"]
+    chunk = decode_chunk([tmp_path / "a.tiff"], 8)
+    assert chunk.bad == {0: "pixels of mode F; convert it to 8 or 16 bits a channel"}
 
 
 def test_each_kind_of_bad_file_is_named_with_its_fault(tmp_path: Path) -> None:
@@ -89,13 +89,15 @@ def test_each_kind_of_bad_file_is_named_with_its_fault(tmp_path: Path) -> None:
     empty.touch()
     text.write_text("not an image")
     torn.write_bytes(good.read_bytes()[: good.stat().st_size * 3 // 4])
-    images, bad = decode_chunk([good, empty, text, torn, missing], 16)
-    assert images[0].any()
-    assert not images[1:].any()
-    assert bad[0] == f"{empty}: empty file (0 bytes)"
-    assert bad[1] == f"{text}: not an image, or of a format that Pillow does not know"
-    assert bad[2].startswith(f"{torn}: image file is truncated")
-    assert bad[3] == f"{missing}: no such file"
+    chunk = decode_chunk([empty, good, text, torn, missing, good], 16)
+    assert len(chunk) == 6
+    assert list(chunk.bad) == [0, 2, 3, 4]
+    for image in chunk.images:
+        np.testing.assert_array_equal(image, decode(good, 16))
+    assert chunk.bad[0] == "empty file (0 bytes)"
+    assert chunk.bad[2] == "not an image, or of a format that Pillow does not know"
+    assert chunk.bad[3].startswith("image file is truncated")
+    assert chunk.bad[4] == "no such file"
 
 
 @pytest.mark.parametrize("keep", [20, 60, 120])
@@ -103,12 +105,12 @@ def test_a_torn_png_is_bad(tmp_path: Path, keep: int) -> None:
     file = tmp_path / "a.png"
     photo(6).save(file)
     file.write_bytes(file.read_bytes()[:keep])
-    assert len(decode_chunk([file], 16)[1]) == 1
+    assert len(decode_chunk([file], 16).bad) == 1
 
 
 def test_arrays_are_resized_as_files_are(tmp_path: Path) -> None:
     image = photo(7, 8, 8)
     image.save(tmp_path / "a.png")
-    from_array, _ = decode_chunk(np.asarray(image)[None], 32)
-    from_file, _ = decode_chunk([tmp_path / "a.png"], 32)
-    np.testing.assert_array_equal(from_array, from_file)
+    from_array = decode_chunk(np.asarray(image)[None], 32)
+    from_file = decode_chunk([tmp_path / "a.png"], 32)
+    np.testing.assert_array_equal(from_array.images, from_file.images)

@@ -12,10 +12,14 @@ import pytest
 from PIL import Image
 
 from rankme.data import prepare as prepare_module
+from rankme.data import progress
+from rankme.data import workers as workers_module
 from rankme.data.dataset import load_dataset
 from rankme.data.prepare import prepare
+from rankme.data.raw import RawDataset, RawSplit
+from rankme.data.validate import validate
 from rankme.errors import UserError
-from tests.rankme.data.pictures import Tree, photo
+from tests.rankme.data.pictures import Tree, assert_same_files, photo
 
 
 def declaration(root: Path, size: int = 16) -> dict[str, object]:
@@ -25,7 +29,6 @@ def declaration(root: Path, size: int = 16) -> dict[str, object]:
 def assert_looks_unfinished(folder: Path) -> None:
     assert not (folder / "DATASET").exists()
     assert not list(folder.glob("*.npy"))
-    assert not list(folder.glob(".*.partial"))
 
 
 def test_the_arrays_hold_the_resized_images_in_class_order(
@@ -60,15 +63,9 @@ def test_workers_chunks_and_the_place_of_the_images_change_no_byte(
 ) -> None:
     prepare("pets", declaration(cats_and_dogs), tmp_path / "one", workers=1)
     moved = cats_and_dogs.rename(tmp_path / "moved")
-    monkeypatch.setattr(prepare_module, "_CHUNK_PIXELS", 256)
+    monkeypatch.setattr(workers_module, "_CHUNK_PIXELS", 256)
     prepare("pets", declaration(moved), tmp_path / "two", workers=2)
-    names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == [
-        "DATASET",
-        *(f"{s}_{k}.npy" for s in ("test", "train") for k in ("images", "labels")),
-    ]
-    for name in names:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert_same_files(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.parametrize("change", ["pixels", "label", "class", "size"])
@@ -112,7 +109,7 @@ def test_a_constant_channel_keeps_a_deviation_that_can_be_divided_by(
 def test_bad_images_of_all_splits_are_listed_at_once_and_nothing_is_left(
     cats_and_dogs: Path, tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare_module, "_CHUNK_PIXELS", 256)
+    monkeypatch.setattr(workers_module, "_CHUNK_PIXELS", 256)
     victims = sorted(cats_and_dogs.rglob("*.png"))[:7]
     for file in victims:
         file.write_bytes(b"")
@@ -122,14 +119,98 @@ def test_bad_images_of_all_splits_are_listed_at_once_and_nothing_is_left(
     assert message.startswith("data set pets: 7 of the images cannot be decoded")
     assert message.count("empty file (0 bytes)") == 5
     assert message.endswith("and 2 more")
-    assert_looks_unfinished(tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_few_bad_images_may_be_skipped_and_are_on_record(
+    cats_and_dogs: Path, tmp_path: Path
+) -> None:
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "all", workers=1)
+    (cats_and_dogs / "train" / "cat" / "1.png").write_bytes(b"")
+    (cats_and_dogs / "test" / "dog" / "0.png").write_text("no image")
+    lenient = {**declaration(cats_and_dogs), "skip_unreadable": 2}
+    prepare("pets", lenient, tmp_path / "out", workers=1)
+    dataset, whole = load_dataset(tmp_path / "out"), load_dataset(tmp_path / "all")
+    for split, kept in (("train", [0, 2, 3, 4, 5]), ("test", [0, 1, 3])):
+        for part in ("images", "labels"):
+            expected = getattr(whole.splits[split], part)[kept]
+            np.testing.assert_array_equal(getattr(dataset.splits[split], part), expected)
+    assert json.loads((tmp_path / "out" / "DATASET").read_text())["skipped"] == [
+        "train/cat/1.png: empty file (0 bytes)",
+        "test/dog/0.png: not an image, or of a format that Pillow does not know",
+    ]
+
+
+def test_more_bad_images_than_allowed_and_classes_that_get_too_small_are_refused(
+    cats_and_dogs: Path, tmp_path: Path
+) -> None:
+    for index in (0, 1):
+        (cats_and_dogs / "train" / "cat" / f"{index}.png").write_bytes(b"")
+    for allowed, fault in ((1, "2 of the images cannot.*skip_unreadable: 2"), (2, r"cat \(1\)")):
+        lenient = {**declaration(cats_and_dogs), "skip_unreadable": allowed}
+        with pytest.raises(UserError, match=fault):
+            prepare("pets", lenient, tmp_path / "out", workers=1)
+        assert_looks_unfinished(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("expected", "fault"),
+    [
+        ({"classes": 3}, "expected 3 classes, found 2"),
+        ({"train": 1000, "test": 4}, "expected 1,000 train images, found 6; the copy is incompl"),
+        ({"test": 5}, "expected 5 test images, found 4"),
+    ],
+)
+def test_counts_other_than_expected_are_refused_before_decoding(
+    cats_and_dogs: Path, tmp_path: Path, expected: dict[str, int], fault: str
+) -> None:
+    with pytest.raises(UserError, match=fault):
+        prepare("pets", {**declaration(cats_and_dogs), "expected": expected}, tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_do_not_fit_the_classes_or_the_metric_are_refused() -> None:
+    images = np.zeros((4, 8, 8, 3), dtype=np.uint8)
+    one, several = np.arange(4), np.eye(4, 3, dtype=np.uint8)
+
+    def faults(labels: np.ndarray, metric: str, classes: str = "abc") -> str:
+        splits = {"train": RawSplit(images, labels), "test": RawSplit(images, labels)}
+        with pytest.raises(UserError) as caught:
+            validate(RawDataset(list(classes), splits), {"metric": metric})
+        return str(caught.value)
+
+    assert "train: labels from 0 to 3, but there are 3 classes" in faults(one, "top1")
+    assert "test: labels from -1 to 2" in faults(one - 1, "top1")
+    assert "train: 4 images but 3 labels" in faults(one[:3], "top1")
+    assert "metric: 'map' does not fit these labels; write `metric: top1`" in faults(one, "map")
+    assert "metric: 'top1' does not fit these labels; write `metric: map`" in faults(
+        several, "top1"
+    )
+    assert "labels (4, 3) must be 0 or 1 for each of 4 classes" in faults(several, "map", "abcd")
+    assert "must be 0 or 1" in faults(2 * several, "map")
+    assert "too few in 3 of 3 classes: a (1), b (1), c (1)" in faults(several, "map")
+
+
+def test_labels_of_several_classes_an_image_are_kept_as_a_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    labels = random.integers(0, 2, (12, 4), dtype=np.uint8)
+    labels[:2] = 1
+    raw = RawDataset([*"abcd"], {name: RawSplit(images, labels) for name in ("train", "test")})
+    monkeypatch.setattr("rankme.data.readers.digits.read", lambda *_, **__: raw)
+    prepare("x", {"reader": "digits", "size": 8, "metric": "map"}, tmp_path, workers=1)
+    dataset = load_dataset(tmp_path)
+    assert dataset.metric == "map"
+    np.testing.assert_array_equal(dataset.splits["test"].labels, labels)
 
 
 def test_an_unreadable_image_is_named(cats_and_dogs: Path, tmp_path: Path) -> None:
     locked = cats_and_dogs / "train" / "dog" / "1.png"
     locked.unlink()
     locked.symlink_to(locked)
-    with pytest.raises(UserError, match=r"train/dog/1\.png: .*symbolic link"):
+    with pytest.raises(UserError, match=r"train/dog/1\.png: .*symbolic links"):
         prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
 
 
@@ -177,12 +258,16 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_write_that_fails_midway_leaves_nothing_that_looks_finished(
-    cats_and_dogs: Path, tmp_path: Path
+def test_a_write_that_fails_midway_leaves_nothing_that_looks_finished_and_is_taken_up(
+    cats_and_dogs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "whole", workers=1)
+    monkeypatch.setattr(workers_module, "_CHUNK_PIXELS", 256)
     with file_size_limit(3000), pytest.raises(UserError, match="out: File too large; make room"):
         prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
     assert_looks_unfinished(tmp_path / "out")
+    prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    assert_same_files(tmp_path / "out", tmp_path / "whole")
 
 
 def test_without_a_terminal_progress_is_lines_in_the_log(
@@ -192,8 +277,8 @@ def test_without_a_terminal_progress_is_lines_in_the_log(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(prepare_module, "_SECONDS_BETWEEN_LINES", 0.0)
-    monkeypatch.setattr(prepare_module, "_CHUNK_PIXELS", 256)
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(workers_module, "_CHUNK_PIXELS", 256)
     with caplog.at_level(logging.INFO):
         prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
     assert "train: 2 of 6 images" in caplog.messages

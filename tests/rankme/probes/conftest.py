@@ -1,4 +1,4 @@
-"""A folder of features as `rankme.features.extract` writes it, from arrays."""
+"""Features as `rankme.features.extract` writes them, from arrays, and settings of a short probe."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rankme.artefacts import save_record
+from rankme.probes.settings import ProbeSettings
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -19,7 +20,7 @@ def write_features(tmp_path: Path) -> Callable[..., Path]:
         for name, (representation, labels) in {"train": train, "test": test}.items():
             np.save(folder / f"{name}_representation.npy", representation.astype(np.float32))
             np.save(folder / f"{name}_embedding.npy", representation[:, :2].astype(np.float32))
-            np.save(folder / f"{name}_labels.npy", labels.astype(np.int64))
+            np.save(folder / f"{name}_labels.npy", labels)
         index = {
             "artefact": "FEATURES",
             "dataset": "blobs",
@@ -33,3 +34,21 @@ def write_features(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def short() -> ProbeSettings:
+    return ProbeSettings(
+        protocol="cached",
+        readouts=["linear"],
+        epochs=4,
+        batch_size=32,
+        lr=[0.01, 0.03, 0.1, 0.3],
+        weight_decay=[0.0, 5e-4, 5e-3],
+        milestones=[2, 3],
+        validation_fraction=0.2,
+        seed=0,
+        knn_k=[1, 5, 20],
+        mlp_width=16,
+        crop_scale=[0.08, 1.0],
+    )

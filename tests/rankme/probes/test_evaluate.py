@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
-from sklearn.metrics import recall_score, top_k_accuracy_score
+from sklearn.metrics import average_precision_score, recall_score, top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
 
 from rankme.artefacts import save_model
 from rankme.cli import ROOT
 from rankme.errors import UserError
 from rankme.features import load_features
-from rankme.probes.classifier import Classifier
-from rankme.probes.evaluate import evaluate, truth_ranks, wilson_interval
+from rankme.probes.evaluate import evaluate, head_scores
+from rankme.probes.neighbours import TEMPERATURE
 
 CLASSES, DIMENSION = 7, 6
 
@@ -38,56 +37,57 @@ def random_features(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     return features, generator.integers(CLASSES, size=count)
 
 
-def torch_logits(head: dict[str, np.ndarray], features: np.ndarray) -> torch.Tensor:
-    tensors = {name: torch.from_numpy(array) for name, array in head.items()}
-    classifier = Classifier(
-        torch.nn.Identity(),
-        tensors["features.mean"],
-        tensors["features.std"],
-        tensors["head.weight"],
-        tensors["head.bias"],
-    )
-    with torch.no_grad():
-        return classifier(torch.from_numpy(features))
+def torch_scores(head: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
+    tensors = {name: torch.from_numpy(array).double() for name, array in head.items()}
+    inputs = (torch.from_numpy(features).double() - tensors["features.mean"]) / tensors[
+        "features.std"
+    ]
+    for layer in ("hidden.0", "hidden.1"):
+        if f"{layer}.weight" in tensors:
+            weight, bias = tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
+            inputs = nn.functional.linear(inputs, weight, bias).relu()
+    scores = nn.functional.linear(inputs, tensors["head.weight"], tensors["head.bias"])
+    return scores.numpy()
 
 
-def save_head(path: Path, head: dict[str, np.ndarray], **changes: Any) -> Path:
+def about(metric: str = "top1", tap: str = "representation", **head: Any) -> dict[str, Any]:
+    return {"tap": tap, "status": "completed", "head": head, f"train_{metric}": 0.5}
+
+
+def save_head(
+    path: Path,
+    head: dict[str, np.ndarray],
+    metric: str = "top1",
+    readouts: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Path:
     metadata = {
         "artefact": "FINETUNED_MODEL",
         "dataset_digest": "d0",
         "encoder_sha256": "e0",
-        "status": "completed",
-        "train_top1": 0.5,
-        "head": {"lr": 0.1},
+        "readouts": readouts or {},
+        **about(metric, lr=0.1),
     }
     tensors = {name: torch.from_numpy(array) for name, array in head.items()}
     save_model(path, tensors, metadata | changes)
     return path
 
 
-@given(n=st.integers(1, 100_000), share=st.floats(0, 1), confidence=st.sampled_from([0.9, 0.95]))
-def test_the_wilson_interval_is_that_of_scipy(n: int, share: float, confidence: float) -> None:
-    successes = round(share * n)
-    expected = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    low, high = wilson_interval(successes, n, confidence)
-    assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12)
-    assert 0 <= low <= successes / n <= high <= 1
-
-
-def test_accuracies_are_those_of_scikit_learn_on_the_classifier_s_logits(
+def test_accuracies_are_those_of_scikit_learn_on_the_scores_of_torch(
     write_features: Callable[..., Path], tmp_path: Path
 ) -> None:
     head, (features, labels) = random_head(), random_features(3000)
     folder = write_features(random_features(20), (features, labels), CLASSES)
     record = evaluate(load_features(folder), save_head(tmp_path / "head", head))
-    logits = torch_logits(head, features).numpy()
+    scores = torch_scores(head, features)
     everything = list(range(CLASSES))
     for k in (1, 5):
-        expected = top_k_accuracy_score(labels, logits, k=k, labels=everything)
+        expected = top_k_accuracy_score(labels, scores, k=k, labels=everything)
         assert record[f"top{k}"] == pytest.approx(expected)
-    recalls = recall_score(labels, logits.argmax(1), average=None)
+    recalls = recall_score(labels, scores.argmax(1), average=None)
     assert [c["top1"] for c in record["per_class"].values()] == pytest.approx(list(recalls))
     assert sum(c["n"] for c in record["per_class"].values()) == record["n"] == 3000
+    assert record["metric"] == "top1"
     assert record["chance"] == 1 / CLASSES
     assert record["majority"] == np.bincount(labels).max() / 3000
 
@@ -113,13 +113,93 @@ def test_a_class_without_test_images_has_no_accuracy(
     assert record["per_class"][f"class {CLASSES - 1}"] == {"top1": None, "n": 0}
 
 
+def test_every_readout_is_measured_on_its_own_features_and_tensors(
+    write_features: Callable[..., Path], tmp_path: Path
+) -> None:
+    train, test = random_features(300, seed=2), random_features(500)
+    main, embedding, mlp = random_head(), random_head(1), random_head(2)
+    embedding = embedding | {n: embedding[n][..., :2] for n in embedding if n != "head.bias"}
+    generator = np.random.default_rng(3)
+    for layer in ("hidden.0", "hidden.1"):
+        mlp[f"{layer}.weight"] = generator.normal(size=(DIMENSION,) * 2).astype(np.float32)
+        mlp[f"{layer}.bias"] = generator.normal(size=DIMENSION).astype(np.float32)
+    prefixed = {f"embedding.{n}": t for n, t in embedding.items()}
+    prefixed |= {f"mlp.{n}": t for n, t in mlp.items()}
+    readouts = {
+        "embedding": about(tap="embedding", lr=1.0),
+        "knn": about(k=5),
+        "mlp": about(lr=2.0),
+    }
+    folder = write_features(train, test, CLASSES)
+    head = save_head(tmp_path / "head", main | prefixed, readouts=readouts)
+    record = evaluate(load_features(folder), head)
+
+    features, labels = test
+    neighbours = KNeighborsClassifier(
+        5, metric="cosine", weights=lambda distance: np.exp(-distance / TEMPERATURE)
+    ).fit(*train)
+    answers = {
+        "embedding": torch_scores(embedding, features[:, :2]).argmax(1),
+        "knn": neighbours.predict(features),
+        "mlp": torch_scores(mlp, features).argmax(1),
+    }
+    assert list(record["readouts"]) == list(readouts)
+    for name, measured in record["readouts"].items():
+        assert measured["top1"] == pytest.approx(np.mean(answers[name] == labels))
+        assert measured["interval"][0] < measured["top1"] < measured["interval"][1]
+        assert measured["head"] == readouts[name]["head"]
+        assert measured["train_top1"] == 0.5
+        assert len(measured["per_class"]) == CLASSES
+    assert len({measured["top1"] for measured in record["readouts"].values()}) == 3
+
+
+def test_images_with_several_labels_are_measured_by_mean_average_precision(
+    write_features: Callable[..., Path], tmp_path: Path
+) -> None:
+    (features, _), head = random_features(400), random_head()
+    labels = (np.random.default_rng(0).random((400, CLASSES)) < 0.2).astype(np.uint8)
+    labels[:, 3] = 0
+    folder = write_features((features, labels), (features, labels), CLASSES)
+    readouts = {"knn": about("map", k=1)}
+    record = evaluate(
+        load_features(folder), save_head(tmp_path / "head", head, "map", readouts=readouts)
+    )
+    present = [c for c in range(CLASSES) if c != 3]
+    scores = torch_scores(head, features)
+    expected = average_precision_score(labels[:, present], scores[:, present], average=None)
+    assert (record["metric"], record["interval_method"]) == ("map", "bootstrap")
+    assert record["map"] == pytest.approx(expected.mean())
+    assert record["interval"][0] < record["map"] < record["interval"][1]
+    per_class = list(record["per_class"].values())
+    assert per_class[3] == {"ap": None, "n": 0}
+    assert [per_class[c]["ap"] for c in present] == pytest.approx(list(expected))
+    assert record["chance"] == pytest.approx(labels[:, present].mean())
+    # The test images are the training images, each its own nearest neighbour.
+    assert record["readouts"]["knn"]["map"] == 1
+
+
+def test_chance_is_what_random_scores_reach_where_images_have_several_labels(
+    write_features: Callable[..., Path], tmp_path: Path
+) -> None:
+    features, _ = random_features(4000)
+    labels = (np.random.default_rng(0).random((4000, CLASSES)) < 0.2).astype(np.uint8)
+    folder = write_features((features, labels), (features, labels), CLASSES)
+    record = evaluate(load_features(folder), save_head(tmp_path / "head", random_head(), "map"))
+    assert record["map"] == pytest.approx(record["chance"], abs=0.02)
+
+
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
-def test_a_head_that_says_nothing_answers_with_the_first_class(value: float) -> None:
+def test_a_head_that_says_nothing_answers_with_the_first_class(
+    value: float, write_features: Callable[..., Path], tmp_path: Path
+) -> None:
     features, labels = random_features(200)
     head = random_head() | {"head.weight": np.zeros((CLASSES, DIMENSION), np.float32)}
     head["head.bias"] = np.zeros(CLASSES, np.float32)
     features[:] = value
-    assert np.array_equal(truth_ranks(head, features, labels), labels)
+    folder = write_features((features, labels), (features, labels), CLASSES)
+    record = evaluate(load_features(folder), save_head(tmp_path / "head", head))
+    assert record["top1"] == np.mean(labels == 0)
+    assert [c["top1"] for c in record["per_class"].values()] == [1.0, *[0.0] * (CLASSES - 1)]
 
 
 @pytest.mark.parametrize("key", ["encoder_sha256", "dataset_digest"])
@@ -146,15 +226,8 @@ def test_programs_that_need_numpy_alone_do_not_import_torch(program: str) -> Non
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts").returncode == 0
 
 
-def test_the_classifier_scores_as_the_heads_it_was_fitted_as() -> None:
-    from rankme.probes.linear import Heads
-
+def test_scores_are_those_of_torch_in_float64_to_the_last_bits() -> None:
     head, (features, _) = random_head(), random_features(50)
-    heads = Heads(
-        torch.from_numpy(head["features.mean"]),
-        torch.from_numpy(head["features.std"]),
-        torch.from_numpy(head["head.weight"])[None],
-        torch.from_numpy(head["head.bias"])[None],
+    np.testing.assert_allclose(
+        head_scores(head, features), torch_scores(head, features), rtol=1e-13, atol=1e-13
     )
-    expected = heads.logits(torch.from_numpy(features))[:, 0]
-    torch.testing.assert_close(torch_logits(head, features), expected)

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from rankme.artefacts import load_arrays, read_metadata, read_record, save_model, weights_digest
+from rankme.artefacts import (
+    load_arrays,
+    load_classifier,
+    read_metadata,
+    read_record,
+    save_model,
+    weights_digest,
+)
+from rankme.data.dataset import load_dataset
 from rankme.errors import UserError
 from rankme.files import write_json
 from rankme.models import build_encoder, build_projector
@@ -18,6 +26,7 @@ CLASSES, SIZE, WIDTHS = 3, 16, [12, 6]
 ENCODER = {"name": "resnet10", "width": 8, "stem": "stride2"}
 PROBE = {
     "protocol": "cached",
+    "readouts": ["linear", "embedding", "knn", "mlp"],
     "epochs": 6,
     "batch_size": 16,
     "lr": [0.01, 0.1],
@@ -25,6 +34,9 @@ PROBE = {
     "milestones": [3, 5],
     "validation_fraction": 0.25,
     "seed": 0,
+    "knn_k": [1, 5],
+    "mlp_width": 8,
+    "crop_scale": [0.5, 1.0],
 }
 
 
@@ -41,23 +53,25 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return run
 
 
-def write_dataset(folder: Path) -> Path:
-    """Classes told apart by their brightness, with noise."""
+def write_dataset(folder: Path, metric: str = "top1") -> Path:
+    """Classes told apart by their brightness, with noise; for "map", "bright" is "grey" as well."""
     folder.mkdir()
     generator = np.random.default_rng(0)
     splits = {"train": 120, "test": 45}
     for name, count in splits.items():
         labels = np.arange(count) % CLASSES
+        matrix = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]], np.uint8)[labels]
         levels = 60 + 60 * labels[:, None, None, None]
         images = generator.normal(levels, 30, (count, SIZE, SIZE, 3)).clip(0, 255)
         np.save(folder / f"{name}_images.npy", images.astype(np.uint8))
-        np.save(folder / f"{name}_labels.npy", labels.astype(np.int64))
+        np.save(folder / f"{name}_labels.npy", matrix if metric == "map" else labels)
     record = {
         "artefact": "DATASET",
         "format": 1,
         "name": "levels",
         "image_size": SIZE,
         "classes": ["dark", "grey", "bright"],
+        "declaration": {"metric": metric},
         "splits": {name: {"count": count} for name, count in splits.items()},
         "digest": "d0",
         "normalisation": {"mean": [0.5] * 3, "std": [0.25] * 3},
@@ -91,13 +105,26 @@ def write_model(path: Path, status: str = "completed", scale: float = 1.0) -> Pa
 @pytest.fixture
 def features(tmp_path: Path, run_program: Callable[..., None]) -> Path:
     model, dataset = write_model(tmp_path / "MODEL"), write_dataset(tmp_path / "levels")
-    output = tmp_path / "FEATURES"
+    return extract(run_program, model, dataset, tmp_path / "FEATURES")
+
+
+def extract(run_program: Callable[..., None], model: Path, dataset: Path, output: Path) -> Path:
     run_program("extract_features", model=model, dataset=dataset, device="cpu", output=output)
     return output
 
 
-def finetune(run_program: Callable[..., None], features: Path, output: Path) -> Path:
-    run_program("finetune", features=features, probe=json.dumps(PROBE), output=output)
+def finetune(
+    run_program: Callable[..., None], features: Path, output: Path, **options: object
+) -> Path:
+    probe = PROBE | {"protocol": "augmented" if options else "cached"}
+    run_program(
+        "finetune",
+        features=features,
+        probe=json.dumps(probe),
+        device="cpu",
+        output=output,
+        **options,
+    )
     return output
 
 
@@ -118,6 +145,100 @@ def test_a_model_reaches_its_accuracy(
     assert accuracy["interval"][0] <= accuracy["top1"] <= accuracy["interval"][1]
     assert accuracy["head"] == metadata["head"]
     assert accuracy["train_top1"] == metadata["train_top1"]
+    assert list(accuracy["readouts"]) == ["embedding", "knn", "mlp"]
+    for name, measured in accuracy["readouts"].items():
+        assert accuracy["chance"] < measured["top1"] <= 1
+        assert measured["head"] == metadata["readouts"][name]["head"]
+        assert measured["tap"] == ("embedding" if name == "embedding" else "representation")
+
+
+def test_images_with_several_labels_reach_their_mean_average_precision(
+    tmp_path: Path, run_program: Callable[..., None]
+) -> None:
+    model, dataset = write_model(tmp_path / "MODEL"), write_dataset(tmp_path / "levels", "map")
+    features = extract(run_program, model, dataset, tmp_path / "FEATURES")
+    head = finetune(run_program, features, tmp_path / "HEAD")
+    run_program("evaluate_accuracy", features=features, head=head, output=tmp_path / "ACCURACY")
+    accuracy = read_record(tmp_path / "ACCURACY", "ACCURACY")
+    assert read_metadata(head, "FINETUNED_MODEL")["metric"] == accuracy["metric"] == "map"
+    for measured in (accuracy, *accuracy["readouts"].values()):
+        assert accuracy["chance"] < measured["map"] <= 1
+        assert accuracy["chance"] < measured["head"]["validation_map"] <= 1
+        assert [c["n"] for c in measured["per_class"].values()] == [15, 30, 15]
+
+
+def test_heads_are_trained_on_augmented_images(
+    tmp_path: Path, features: Path, run_program: Callable[..., None]
+) -> None:
+    sources = {"model": tmp_path / "MODEL", "dataset": tmp_path / "levels/DATASET"}
+    head = finetune(run_program, features, tmp_path / "HEAD", **sources)
+    run_program("evaluate_accuracy", features=features, head=head, output=tmp_path / "ACCURACY")
+    accuracy = read_record(tmp_path / "ACCURACY", "ACCURACY")
+    assert accuracy["chance"] < accuracy["top1"] <= 1
+    augmented = load_arrays(head)
+    cached = load_arrays(finetune(run_program, features, tmp_path / "CACHED"))
+    assert np.array_equal(augmented["features.mean"], cached["features.mean"])
+    for name in ("head.weight", "embedding.head.weight", "mlp.head.weight"):
+        assert not np.array_equal(augmented[name], cached[name])
+    again = load_arrays(finetune(run_program, features, tmp_path / "AGAIN", **sources))
+    assert all(np.array_equal(augmented[name], again[name]) for name in augmented)
+
+
+def test_the_augmented_protocol_needs_the_model_and_images_of_the_features(
+    tmp_path: Path, features: Path, run_program: Callable[..., None]
+) -> None:
+    sources = {"model": tmp_path / "MODEL", "dataset": tmp_path / "levels/DATASET"}
+    with pytest.raises(UserError, match="needs --model and --dataset"):
+        finetune(run_program, features, tmp_path / "HEAD", model=sources["model"])
+    other = write_model(tmp_path / "OTHER", scale=0.5)
+    with pytest.raises(UserError, match="OTHER: its digest is"):
+        finetune(run_program, features, tmp_path / "HEAD", **sources | {"model": other})
+    assert not (tmp_path / "HEAD").exists()
+
+
+@pytest.fixture
+def results(tmp_path: Path, run_program: Callable[..., None]) -> Path:
+    """A folder of a run, as it lies in the results tree."""
+    model, dataset = write_model(tmp_path / "run/PRETRAINED_MODEL"), write_dataset(tmp_path / "d")
+    folder = tmp_path / "run/levels"
+    features = extract(run_program, model, dataset, folder / "FEATURES")
+    head = finetune(run_program, features, folder / "FINETUNED_MODEL")
+    run_program("evaluate_accuracy", features=features, head=head, output=folder / "ACCURACY")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("batch_size", [256, 7])
+def test_a_loaded_classifier_reproduces_the_accuracy_exactly(
+    results: Path, tmp_path: Path, batch_size: int
+) -> None:
+    classifier = load_classifier(results / "levels/FINETUNED_MODEL")
+    test = load_dataset(tmp_path / "d").splits["test"]
+    answers = []
+    with torch.no_grad():
+        for images in torch.from_numpy(np.array(test.images)).split(batch_size):
+            answers.append(classifier(classifier.prepare(images)).argmax(1))
+    accuracy = read_record(results / "levels/ACCURACY", "ACCURACY")
+    correct = (torch.cat(answers).numpy() == test.labels).sum()
+    assert correct == round(accuracy["top1"] * accuracy["n"])
+    assert correct / accuracy["n"] == accuracy["top1"]
+    assert not classifier.training
+    assert classifier.classes == ["dark", "grey", "bright"]
+
+
+def test_a_classifier_is_loaded_with_an_encoder_from_elsewhere_or_says_what_is_missing(
+    results: Path, tmp_path: Path
+) -> None:
+    head, moved = results / "levels/FINETUNED_MODEL", tmp_path / "elsewhere"
+    (results / "PRETRAINED_MODEL").rename(moved)
+    with pytest.raises(UserError, match="PRETRAINED_MODEL: no such file"):
+        load_classifier(head)
+    assert load_classifier(head, encoder=moved).weight.shape[0] == CLASSES
+
+
+def test_a_head_whose_encoder_has_changed_is_refused(results: Path) -> None:
+    write_model(results / "PRETRAINED_MODEL", scale=0.5)
+    with pytest.raises(UserError, match="was fitted on the encoder"):
+        load_classifier(results / "levels/FINETUNED_MODEL")
 
 
 def test_fitting_the_head_does_not_read_the_test_features(

@@ -16,13 +16,17 @@ import torch
 
 from rankme.augment import Augmenter
 from rankme.data.batches import epoch_order
+from rankme.errors import UserError
 from rankme.training import REQUEUE_EXIT_CODE, Outcome, StopRequest, loop, pretrain
+from rankme.training import stop as stop_module
 from rankme.training.monitor import RankMonitor
 from rankme.training.schedule import Schedule
+from rankme.training.verdict import verdict
 from tests.rankme.training import tiny
 from tests.rankme.training.tiny import CPU, STEPS, tiny_dataset, tiny_run, train
 
 ROOT = Path(__file__).resolve().parents[3]
+ENVIRONMENT = os.environ | {"PYTHONPATH": "scripts:.", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +50,8 @@ def log_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {key: row[key] for key in row if key not in ("seconds", "views_per_second")} for row in rows
-    ]
+    times = ("seconds", "rank_seconds", "views_per_second")
+    return [{key: row[key] for key in row if key not in times} for row in rows]
 
 
 def train_with_stops(
@@ -70,7 +73,7 @@ def run_program(
     return subprocess.run(
         [sys.executable, tiny.__file__, str(folder), str(int(number)), str(step)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": "scripts:.", "OMP_NUM_THREADS": "1"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
     )
@@ -88,16 +91,29 @@ def test_a_run_completes_and_learns(tmp_path: Path) -> None:
     assert {name.split(".")[0] for name in outcome.tensors} == {"encoder", "projector"}
 
 
+def test_a_run_does_not_import_the_compiler(tmp_path: Path) -> None:
+    """torch.optim's classes would, at the cost of more seconds than `import torch` takes."""
+    code = """
+import sys
+from pathlib import Path
+from tests.rankme.training.tiny import tiny_run, train
+for optimizer in ("adamw", "sgd", "lars"):
+    train(tiny_run(optimizer=optimizer, epochs=1), Path(sys.argv[1]))
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, cwd=ROOT, env=ENVIRONMENT)
+
+
 def test_an_epoch_takes_its_images_in_its_own_order_and_each_step_its_own_augmentation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches, seeds = [], []
     augment = Augmenter.__call__
 
-    def noted(self: Augmenter, images: torch.Tensor, generator: torch.Generator) -> Any:
+    def noted(self: Augmenter, images: torch.Tensor, generator: torch.Generator, *rest: Any) -> Any:
         batches.append(images)
         seeds.append(generator.initial_seed())
-        return augment(self, images, generator)
+        return augment(self, images, generator, *rest)
 
     monkeypatch.setattr(Augmenter, "__call__", noted)
     train(tiny_run(seed=5), tmp_path)
@@ -187,6 +203,29 @@ def test_a_second_ctrl_c_interrupts_at_once() -> None:
             signal.raise_signal(signal.SIGINT)
 
 
+def test_ctrl_c_may_reach_one_of_several_processes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the terminal and from torchrun."""
+    monkeypatch.setattr(stop_module, "world_size", lambda: 2)
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert stop.signal == signal.SIGINT
+
+
+def test_the_log_tells_what_the_monitor_cost(tmp_path: Path) -> None:
+    outcome = train(tiny_run(rank_every_epochs=2), tmp_path)
+    rows = log_rows(tmp_path)
+    assert [row["rank_seconds"] > 0 for row in rows] == [False, True, True]
+    assert sum(row["rank_seconds"] for row in rows) < outcome.seconds
+
+
+def test_a_checkpoint_that_does_not_fit_the_code_stops_the_run(tmp_path: Path) -> None:
+    store = loop.CheckpointStore(tmp_path, loop._identity(tiny_run(), tiny_dataset()))
+    store.save({"method.weight": torch.ones(1)}, {})
+    with pytest.raises(UserError, match="written by other code and does not fit; delete it"):
+        train(tiny_run(), tmp_path)
+
+
 def test_a_signal_at_the_last_step_does_not_hold_up_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,12 +257,13 @@ def test_the_monitor_does_not_change_the_training(tmp_path: Path) -> None:
 def test_the_monitor_is_rankme_of_the_evaluation_embeddings(tmp_path: Path) -> None:
     dataset = tiny_dataset()
     training = loop._Pretraining(tiny_run(rank_samples=1000), dataset, CPU, tmp_path)
-    measured = training.monitor(training.method)
-    assert training.method.training
-    training.method.eval()
+    method = training.learner.method
+    measured = training.monitor(method)
+    assert method.training
+    method.eval()
     pixels = torch.from_numpy(dataset.splits["train"].images).permute(0, 3, 1, 2).double() / 255
     with torch.no_grad():
-        double = training.method.double()
+        double = method.double()
         embeddings = double.projector(double.encoder((pixels - 0.5) / 0.25))
     sigma = torch.linalg.svdvals(embeddings)
     shares = sigma / sigma.sum() + 1e-7
@@ -284,7 +324,7 @@ def test_the_verdict_follows_the_measured_ranks(
     ranks: list[float | None], expected: str | None
 ) -> None:
     history = [row(4 * (epoch + 1), rank) for epoch, rank in enumerate(ranks)]
-    assert loop.verdict(history, SCHEDULE) == expected
+    assert verdict(history, SCHEDULE) == expected
 
 
 def test_a_hopeless_run_is_stopped_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ RUN: dict[str, Any] = {
         "warmup_epochs": 1,
         "final_lr_fraction": 0.001,
         "precision": "float32",
+        "compile": False,
         "rank_every_epochs": 1,
         "rank_samples": 48,
     },

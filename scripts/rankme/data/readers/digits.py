@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rankme.data.raw import RawDataset, RawSplit, stratified_split
+from rankme.data.raw import RawDataset, RawSplit
+from rankme.data.splits import describe_stratified, stratified_split
 
 OPTIONS = {
     "test_fraction": {
@@ -40,4 +41,5 @@ def read(root: Path | None, size: int, *, test_fraction: float, seed: int) -> Ra
     return RawDataset(
         [str(digit) for digit in digits.target_names],
         {name: RawSplit(images[rows], labels[rows]) for name, rows in splits.items()},
+        describe_stratified(test_fraction, seed),
     )

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from rankme.data.raw import (
     RawDataset,
     RawSplit,
@@ -11,8 +9,8 @@ from rankme.data.raw import (
     list_folders,
     list_images,
     require_root,
-    stratified_split,
 )
+from rankme.data.splits import stratified
 from rankme.errors import UserError
 
 OPTIONS = {
@@ -86,11 +84,4 @@ def _refuse_other_classes(train: Path, classes: list[str], test: Path) -> None:
 def _split_one_folder(root: Path, test_fraction: float, seed: int) -> RawDataset:
     classes = list_folders(root)
     everything = _labelled(root, classes)
-    files = list(everything.images)
-    keys = [file.relative_to(root).as_posix() for file in files]
-    train, test = stratified_split(keys, everything.labels, test_fraction, seed)
-
-    def select(rows: np.ndarray) -> RawSplit:
-        return RawSplit([files[row] for row in rows], everything.labels[rows])
-
-    return RawDataset(classes, {"train": select(train), "test": select(test)})
+    return RawDataset(classes, *stratified(everything, root, test_fraction, seed))

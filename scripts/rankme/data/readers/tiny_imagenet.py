@@ -35,7 +35,7 @@ def _read_val(folder: Path, wnids: list[str]) -> RawSplit:
     if unknown:
         raise UserError(f"{annotations}: class {unknown[0]} is not in wnids.txt; unpack again")
     labels = np.array([label_of[wnid] for _, wnid, *_ in rows], dtype=np.int64)
-    return RawSplit([folder / "images" / name for name, *_ in rows], labels)
+    return RawSplit([str(folder / "images" / name) for name, *_ in rows], labels)
 
 
 def _table(file: Path, columns: int) -> list[list[str]]:

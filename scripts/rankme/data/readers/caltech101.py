@@ -1,0 +1,42 @@
+"""Caltech-101 (Fei-Fei et al. 2004), without its background class; it has no official split."""
+
+from pathlib import Path
+
+from rankme.data.raw import RawDataset
+from rankme.data.splits import stratified
+from rankme.data.torchvision_sets import label_paths, open_dataset
+
+OPTIONS = {
+    "test_fraction": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "exclusiveMaximum": 1,
+        "default": 0.3,
+        "description": "Fraction of each class in the test split; the set has no official one.",
+    },
+    "seed": {
+        "type": "integer",
+        "minimum": 0,
+        "default": 0,
+        "description": "Seed of the split that test_fraction makes.",
+    },
+}
+
+_IMAGES = "caltech101/101_ObjectCategories"
+
+
+def read(root: Path | None, size: int, *, test_fraction: float, seed: int) -> RawDataset:
+    """Read root/caltech101/101_ObjectCategories/<class>/image_0001.jpg and so on.
+
+    Raises:
+        UserError: there is neither valid data nor a network to fetch it.
+    """
+    part = open_dataset("Caltech101", root, (_IMAGES,))
+    images = Path(part.root, "101_ObjectCategories")
+    files = (
+        images / part.categories[label] / f"image_{number:04d}.jpg"
+        for number, label in zip(part.index, part.y, strict=True)
+    )
+    everything = label_paths(files, part.y)
+    splits = stratified(everything, images, test_fraction, seed)
+    return RawDataset(part.categories, *splits)

@@ -1,0 +1,31 @@
+"""Stanford Cars (Krause et al. 2013): 196 makes and models, its own split."""
+
+from pathlib import Path
+
+from rankme.data.raw import RawDataset
+from rankme.data.torchvision_sets import label_paths, open_dataset
+
+OPTIONS = {}  # type: ignore[var-annotated]
+
+_NEEDS = (
+    "stanford_cars/devkit/cars_meta.mat",
+    "stanford_cars/devkit/cars_train_annos.mat",
+    "stanford_cars/cars_test_annos_withlabels.mat",
+    "stanford_cars/cars_train",
+    "stanford_cars/cars_test",
+)
+
+
+def read(root: Path | None, size: int) -> RawDataset:
+    """Read the devkit and the images below root/stanford_cars; its site is gone, so no download.
+
+    Raises:
+        UserError: the data is not there or damaged.
+    """
+    splits = {
+        name: open_dataset("StanfordCars", root, _NEEDS, split=name) for name in ("train", "test")
+    }
+    return RawDataset(
+        splits["train"].classes,
+        {name: label_paths(*zip(*part._samples, strict=True)) for name, part in splits.items()},
+    )

@@ -1,0 +1,340 @@
+"""Speed of pretraining and of RankMe, as ratios within one run.
+
+  python tests/benchmarks/pretraining.py --output docs/benchmarks
+
+writes a table (Markdown) and a plot beside it. Every pair is measured in turns, so that a machine
+whose speed drifts does not favour one side; the ratio is the median over the turns.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "workflow")]
+
+import checks  # noqa: E402
+import study  # noqa: E402
+from rankme.data.dataset import Dataset, load_dataset  # noqa: E402
+from rankme.data.prepare import prepare  # noqa: E402
+from rankme.methods import Method, build_method  # noqa: E402
+from rankme.metrics import Gram, rankme_from_singular_values  # noqa: E402
+from rankme.schema import read_yaml  # noqa: E402
+from rankme.training import StopRequest, build_optimizer, pretrain  # noqa: E402
+from rankme.training.precision import compute_dtype  # noqa: E402
+
+VIEWS = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    ours: float
+    peer: float
+    unit: str
+    ratio: float
+    wanted: str
+
+
+def default_run(epochs: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The default study's first run, shortened, and the declaration of its source."""
+    config = checks.load_study(read_yaml(ROOT / "config" / "config.yaml"))
+    run = study.runs(config)[0].settings
+    shorter = {"epochs": epochs, "warmup_epochs": 0.0}
+    return {**run, "training": run["training"] | shorter}, config["datasets"][config["source"]]
+
+
+def pretraining_rate(run: dict[str, Any], dataset: Dataset, device: torch.device) -> float:
+    """Views a second of the real loop, all it does included, from the second epoch on."""
+    with tempfile.TemporaryDirectory() as folder:
+        pretrain(run, dataset, device, Path(folder), StopRequest())
+        rows = [json.loads(line) for line in (Path(folder) / "TRAINING_LOG").open()]
+    steps = rows[-1]["step"] - rows[0]["step"]
+    seconds = rows[-1]["seconds"] - rows[0]["seconds"]
+    return steps * run["training"]["batch_size"] * VIEWS / seconds
+
+
+def stepper(
+    run: dict[str, Any], size: int, device: torch.device, dtype: torch.dtype
+) -> Callable[[list[Tensor]], None]:
+    """One optimisation step of the same network, optimiser and precision on given views."""
+    method: Method = build_method(run, size).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    optimizer = build_optimizer(method, run["training"])
+    labels = torch.zeros(run["training"]["batch_size"], dtype=torch.int64, device=device)
+
+    def step(views: list[Tensor]) -> None:
+        optimizer.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+            loss = method.loss(views, labels)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def synthetic_rate(run: dict[str, Any], dataset: Dataset, device: torch.device) -> float:
+    """Views a second on one batch that is already on the device: the limit."""
+    dtype = compute_dtype(run["training"]["precision"], device)
+    step = stepper(run, dataset.image_size, device, dtype)
+    batch = run["training"]["batch_size"]
+    shape = (batch, 3, dataset.image_size, dataset.image_size)
+    views = [
+        torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
+        for _ in range(VIEWS)
+    ]
+    return timed_rate(step, [views] * 32, batch, device, warm=4)
+
+
+def pipeline_rate(run: dict[str, Any], dataset: Dataset, device: torch.device) -> float:
+    """Views a second of what people use: image folder, PIL transforms, DataLoader, float32."""
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import ImageFolder
+
+    batch = run["training"]["batch_size"]
+    step = stepper(run, dataset.image_size, device, torch.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        write_images(dataset, Path(folder))
+        loader = DataLoader(
+            ImageFolder(folder, two_views(dataset.image_size)),
+            batch_size=batch,
+            shuffle=True,
+            drop_last=True,
+            num_workers=cores(),
+            persistent_workers=True,
+            pin_memory=device.type == "cuda",
+        )
+        batches = ([v.to(device) for v in views] for views, _ in loader)
+        return timed_rate(step, batches, batch, device, warm=4)
+
+
+def timed_rate(
+    step: Callable[[list[Tensor]], None],
+    batches: Any,
+    batch: int,
+    device: torch.device,
+    warm: int,
+) -> float:
+    """Views a second over all batches after the first few."""
+    source = iter(batches)
+    for views in islice(source, warm):
+        step(views)
+    synchronise(device)
+    start, done = time.perf_counter(), 0
+    for views in source:
+        step(views)
+        done += 1
+    synchronise(device)
+    return done * batch * VIEWS / (time.perf_counter() - start)
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def two_views(size: int) -> Callable[[Any], tuple[Tensor, Tensor]]:
+    """SimCLR's recipe for small images as PIL transforms."""
+    from torchvision.transforms import v2
+
+    one = v2.Compose(
+        [
+            v2.RandomResizedCrop(size, scale=(0.2, 1.0)),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+            v2.RandomGrayscale(0.2),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([0.5] * 3, [0.25] * 3),
+        ]
+    )
+    return lambda image: (one(image), one(image))
+
+
+def write_images(dataset: Dataset, folder: Path) -> None:
+    """The training images as PNG files, one folder a class."""
+    from PIL import Image
+
+    train = dataset.splits["train"]
+    for index, (pixels, label) in enumerate(zip(train.images, train.labels, strict=True)):
+        place = folder / f"{label:03d}"
+        place.mkdir(exist_ok=True)
+        Image.fromarray(np.asarray(pixels)).save(place / f"{index:06d}.png")
+
+
+def compare(
+    ours: Callable[[], float], peer: Callable[[], float], turns: int
+) -> tuple[float, float, float]:
+    """Medians of both rates and of their ratio, measured in turns."""
+    pairs = [(ours(), peer()) for _ in range(turns)]
+    ratios = [a / b for a, b in pairs]
+    return (
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(ratios),
+    )
+
+
+def rankme_rows(samples: int = 25_600, dimension: int = 2_048) -> list[Row]:
+    """The streaming Gram against a float64 singular value decomposition."""
+    z = np.random.default_rng(0).standard_normal((samples, dimension), dtype=np.float32)
+    z *= 1 / np.arange(1, dimension + 1, dtype=np.float32) ** 0.5
+
+    def streamed() -> float:
+        gram = Gram(dimension)
+        for start in range(0, samples, 1024):
+            gram.update(z[start : start + 1024])
+        return rankme_from_singular_values(gram.singular_values())
+
+    def decomposed() -> float:
+        return rankme_from_singular_values(np.linalg.svd(z.astype(np.float64), compute_uv=False))
+
+    (ours, fast), (exact, slow) = timed(streamed), timed(decomposed)
+    error = abs(ours - exact) / exact
+    return [
+        Row(f"RankMe of {samples:,} x {dimension:,}", fast, slow, "s", slow / fast, ">= 1"),
+        Row("its relative difference from float64 SVD", error, 1e-6, "", error / 1e-6, "<= 1"),
+        Row(
+            "its memory beside the embeddings (Gram, float64 copy)",
+            8 * dimension**2 / 2**20,
+            8 * samples * dimension / 2**20,
+            "MiB",
+            dimension / samples,
+            "O(K^2)",
+        ),
+    ]
+
+
+def timed(function: Callable[[], float]) -> tuple[float, float]:
+    start = time.perf_counter()
+    value = function()
+    return value, time.perf_counter() - start
+
+
+IMPORT_AND_BUILD = (
+    "import torch; from rankme.methods import build_method; import json, sys; "
+    "build_method(json.loads(sys.argv[1]), 32)"
+)
+
+
+def start_up_row(run: dict[str, Any], dataset: Path, turns: int) -> Row:
+    """From the command line to the end of the first step, against importing torch and building."""
+    one_step = run["training"] | {"epochs": 1, "rank_samples": 2}
+    images = load_dataset(dataset).splits["train"].labels.size
+    run = {**run, "training": one_step | {"batch_size": images}}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    with tempfile.TemporaryDirectory() as folder:
+        program = [sys.executable, str(ROOT / "scripts" / "pretrain.py"), "--device=cpu"]
+        program += [f"--run={json.dumps(run)}", f"--dataset={dataset / 'DATASET'}"]
+        program += [f"--output={folder}/MODEL"]
+        build = [sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)]
+        ours, peer, ratio = compare(
+            lambda: wall(program, environment), lambda: wall(build, environment), turns
+        )
+    return Row("start to the end of a run of one step", ours, peer, "s", ratio, "<= 1.5")
+
+
+def wall(command: list[str], environment: dict[str, str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return time.perf_counter() - start
+
+
+def table(rows: list[Row]) -> str:
+    lines = ["| what | here | peer | | ratio | wanted |", "|---|---:|---:|---|---:|---|"]
+    lines += [
+        f"| {r.what} | {r.ours:,.4g} | {r.peer:,.4g} | {r.unit} | {r.ratio:.2f} | {r.wanted} |"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def plot(rows: list[Row], file: Path) -> None:
+    """Rates of pretraining beside those of its peers."""
+    from matplotlib.figure import Figure
+
+    rates = [row for row in rows if row.unit == "views/s"]
+    figure = Figure(figsize=(5, 0.6 + 0.7 * len(rates)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(rates):
+        axes.barh(place - 0.2, row.ours, 0.38, color="#0072B2", label="this project" * (not place))
+        axes.barh(place + 0.2, row.peer, 0.38, color="0.7", label="peer" * (not place))
+        axes.text(row.ours, place - 0.2, f" x {row.ratio:.2f}", va="center", fontsize=8)
+    axes.set_yticks(range(len(rates)), [row.what for row in rates], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("views a second")
+    axes.margins(x=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.savefig(file, dpi=200)
+
+
+def machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    name = models[0] if models else platform.processor()
+    return f"{cores()} cores of {name}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True, help="path without suffix")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--turns", type=int, default=3)
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    run, declaration = default_run(epochs=3)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        prepare("source", declaration, data, workers=cores())
+        dataset = load_dataset(data)
+        limit = compare(
+            lambda: pretraining_rate(run, dataset, device),
+            lambda: synthetic_rate(run, dataset, device),
+            arguments.turns,
+        )
+        today = compare(
+            lambda: pretraining_rate(run, dataset, device),
+            lambda: pipeline_rate(run, dataset, device),
+            arguments.turns,
+        )
+        rows = [
+            Row("against a synthetic batch", *limit[:2], "views/s", limit[2], ">= 0.90"),
+            Row("against PIL in a DataLoader", *today[:2], "views/s", today[2], ">= 2.5"),
+            *rankme_rows(),
+            start_up_row(run, data, arguments.turns),
+        ]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    heading = f"Measured on {machine(device)}, torch {torch.__version__}.\n"
+    note = f"\n\nPeak memory of the benchmark process: {peak:,.0f} MiB.\n"
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.with_suffix(".md").write_text(heading + "\n" + table(rows) + note)
+    plot(rows, arguments.output.with_suffix(".png"))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rankme.artefacts import PretrainedModel, weights_digest
+from rankme.data.dataset import Split
+from rankme.features import frozen
+from rankme.probes.inputs import AugmentedImages, CachedFeatures
+
+CPU = torch.device("cpu")
+COUNT, SIZE = 20, 8
+NORMALISATION = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
+
+
+def model_of(encoder: nn.Module, image_size: int = SIZE) -> PretrainedModel:
+    projector = nn.Identity()
+    metadata = {"image_size": image_size, "normalisation": NORMALISATION}
+    weights = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    return PretrainedModel(encoder, projector, metadata, weights_digest(weights))
+
+
+def split() -> Split:
+    images = np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE, 3), dtype=np.uint8)
+    return Split(images, np.arange(COUNT) % 2)
+
+
+def augmented(
+    model: PretrainedModel, crop_scale: tuple[float, float] = (0.3, 1.0), seed: int = 0
+) -> AugmentedImages:
+    return AugmentedImages(model, split(), crop_scale, seed, CPU)
+
+
+def one_epoch(inputs: AugmentedImages, epoch: int) -> Tensor:
+    batches = inputs.batches(torch.arange(COUNT), batch_size=6, epoch=epoch)
+    return torch.cat([features["representation"] for _, features in batches])
+
+
+def test_cached_batches_are_the_rows_of_the_arrays() -> None:
+    generator = np.random.default_rng(0)
+    arrays = {
+        tap: generator.normal(size=(50, width)).astype(np.float32)
+        for tap, width in (("representation", 5), ("embedding", 3))
+    }
+    order = torch.randperm(50)[:40]
+    seen = []
+    for rows, features in CachedFeatures(arrays, CPU).batches(order, batch_size=16, epoch=0):
+        seen.append(rows)
+        for tap, array in arrays.items():
+            assert np.array_equal(features[tap].numpy(), array[rows.numpy()])
+    assert torch.equal(torch.cat(seen), order)
+    assert [len(rows) for rows in seen] == [16, 16, 8]
+
+
+def test_images_cropped_whole_are_the_normalised_images_or_their_mirror_images() -> None:
+    inputs = augmented(model_of(nn.Flatten()), crop_scale=(1.0, 1.0))
+    views = one_epoch(inputs, 0).view(COUNT, 3, SIZE, SIZE)
+    mean, std = NORMALISATION["mean"], NORMALISATION["std"]
+    plain = torch.from_numpy((split().images / 255 - mean) / std).permute(0, 3, 1, 2).float()
+    mirrored = [not torch.allclose(v, p, atol=1e-4) for v, p in zip(views, plain, strict=True)]
+    assert 3 < sum(mirrored) < COUNT - 3
+    expected = torch.stack([p.flip(2) if m else p for p, m in zip(plain, mirrored, strict=True)])
+    torch.testing.assert_close(views, expected, rtol=0, atol=1e-4)
+
+
+def test_every_epoch_crops_anew_and_a_seed_repeats_all() -> None:
+    model = model_of(nn.Flatten())
+    first, second = (one_epoch(augmented(model), epoch) for epoch in (0, 1))
+    assert torch.equal(first, one_epoch(augmented(model), 0))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, one_epoch(augmented(model, seed=1), 0))
+
+
+def test_views_have_the_size_that_the_model_was_trained_at() -> None:
+    model = model_of(nn.Flatten(), image_size=12)
+    assert one_epoch(augmented(model), 0).shape == (COUNT, 3 * 12 * 12)
+
+
+def test_a_model_left_in_training_mode_runs_in_evaluation_mode_without_gradients() -> None:
+    model = model_of(nn.Sequential(nn.BatchNorm2d(3), nn.Flatten()))
+    model.encoder.train()
+    with frozen(model):
+        views = one_epoch(augmented(model), 0)
+    assert not views.requires_grad
+
+
+class DriftingBatchNorm(nn.BatchNorm2d):
+    """The classic mistake: running statistics that move in a frozen encoder."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.batch_norm(
+            images, self.running_mean, self.running_var, training=True, momentum=0.1
+        )
+
+
+def test_an_encoder_whose_statistics_move_while_heads_are_trained_is_noticed() -> None:
+    model = model_of(nn.Sequential(DriftingBatchNorm(3), nn.Flatten()))
+    with pytest.raises(RuntimeError, match="frozen encoder changed"), frozen(model):
+        one_epoch(augmented(model), 0)
