@@ -2,16 +2,18 @@ rule collect:
     """All results in one table, a row for each run and dataset (step 17)."""
     input:
         ranks=for_all_runs("<results>/all_results/{method}/{hparams}/RANKME_EVAL"),
-        accuracies=for_all_runs("<results>/all_results/{method}/{hparams}/{dataset}/ACCURACY"),
+        accuracies=for_all_runs(
+            "<results>/all_results/{method}/{hparams}/{dataset}/ACCURACY"
+        ),
         script="scripts/collect_results.py",
         code=code("analysis/collect.py", "analysis/tables.py"),
     output:
         table="<results>/tables/results.csv",
     log:
         "<logs>/collect.log",
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
     params:
         study=json.dumps(STUDY),
     shell:
@@ -39,9 +41,9 @@ rule analyse:
         ),
     log:
         "<logs>/analyse.log",
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
     shell:
         "python {input.script} --results {input.results:q}"
         " --correlations {output.correlations:q} --selection {output.selection:q} > {log} 2>&1"
@@ -65,9 +67,9 @@ rule plot_rank_vs_acc:
         ),
     log:
         "<logs>/plot_rank_vs_acc.log",
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
     shell:
         "python {input.script} --results {input.results:q} --correlations {input.correlations:q}"
         " --selection {input.selection:q} --output {output.pdf:q} > {log} 2>&1"

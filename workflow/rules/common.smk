@@ -11,7 +11,9 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
-sys.path[:0] = [str(Path(workflow.basedir) / folder) for folder in ("workflow", "scripts")]
+sys.path[:0] = [
+    str(Path(workflow.basedir) / folder) for folder in ("workflow", "scripts")
+]
 import checks
 import study
 from rankme.errors import UserError

@@ -4,7 +4,9 @@ rule extract_features:
         model="<results>/all_results/{method}/{hparams}/PRETRAINED_MODEL",
         dataset="<results>/datasets/{dataset}/DATASET",
     output:
-        features=temp(directory("<results>/all_results/{method}/{hparams}/{dataset}/FEATURES")),
+        features=temp(
+            directory("<results>/all_results/{method}/{hparams}/{dataset}/FEATURES")
+        ),
     log:
         "<logs>/extract_features/{method}/{hparams}/{dataset}.log",
     conda:
@@ -46,7 +48,8 @@ rule rankme:
     input:
         model="<results>/all_results/{method}/{hparams}/PRETRAINED_MODEL",
         ranks=expand(
-            "<results>/all_results/{{method}}/{{hparams}}/{dataset}/RANK", dataset=DATASETS
+            "<results>/all_results/{{method}}/{{hparams}}/{dataset}/RANK",
+            dataset=DATASETS,
         ),
     output:
         ranks="<results>/all_results/{method}/{hparams}/RANKME_EVAL",
