@@ -20,7 +20,7 @@ test: lint
 lint: $(BIN)/.ready
 	ruff check .
 	ruff format --check .
-	snakefmt --check --quiet Snakefile workflow/rules
+	snakefmt --check Snakefile workflow/rules
 	mypy
 	snakemake --lint
 

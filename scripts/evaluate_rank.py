@@ -62,6 +62,8 @@ def main() -> None:
         "dataset_digest": features.dataset_digest,
         "encoder_sha256": features.encoder_sha256,
         "split": SPLIT,
+        "transform": "evaluation: no augmentation, normalised as in training",
+        "mode": "eval",
         **spectra,
         "provenance": provenance(SUBSET_SEED, "cpu", perf_counter() - start),
     }

@@ -10,7 +10,7 @@ from rankme import cli
 from rankme.artefacts import provenance, read_metadata, read_record, save_record
 from rankme.errors import UserError
 
-KEPT = ("embedding", "representation", "split", "dataset_digest")
+KEPT = ("embedding", "representation", "split", "transform", "mode", "dataset_digest")
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -20,7 +20,8 @@ import yaml
 
 from rankme import cli
 from rankme.errors import UserError
-from rankme.schema import read_yaml
+from rankme.files import read_json
+from rankme.schema import one_line, read_yaml
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,10 @@ def study_by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
     """A study of one run, checked and completed as the workflow would."""
     built_in: dict[str, Any] = {"datasets": str(cli.ROOT / "config" / "datasets.yaml")}
     config = read_yaml(arguments.config) if arguments.config else built_in
-    entries = [m for m in config.get("methods", []) if m.get("name") == arguments.method]
+    checks = cli.import_workflow("checks")
+    if arguments.config:
+        checks.load_study(config)
+    entries = [m for m in config.get("methods", []) if m["name"] == arguments.method]
     point = dict(entries[0].get("default", {})) if entries else {}
     point |= dict(parse_value(pair) for pair in arguments.values)
     if arguments.epochs is not None:
@@ -68,7 +72,7 @@ def study_by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
         "default_seeds": [],
         "methods": [{"name": arguments.method, "default": point}],
     }
-    resolved: dict[str, Any] = cli.import_workflow("checks").load_study(config)
+    resolved: dict[str, Any] = checks.load_study(config)
     return resolved
 
 
@@ -76,7 +80,10 @@ def parse_value(pair: str) -> tuple[str, Any]:
     key, sign, value = pair.partition("=")
     if not sign:
         raise UserError(f"--set: {pair!r} is not KEY=VALUE, such as temperature=0.2")
-    return key, yaml.safe_load(value)
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set: {pair!r} has no valid YAML value ({one_line(error)})") from error
 
 
 def prepared(study: dict[str, Any]) -> Path:
@@ -103,11 +110,24 @@ def train(run: dict[str, Any], data: Path, device_name: str, output: Path) -> No
     with distributed.process_group(), StopRequest() as stop:
         with distributed.one_fate():
             device, dataset = choose_device(device_name), load_dataset(data)
+            require_source(run["source"], data)
             output.parent.mkdir(parents=True, exist_ok=True)
         outcome = pretrain(run, dataset, device, output.parent, stop)
         if distributed.is_first():
             save(outcome, run, dataset, device, output)
             remove_checkpoints(output.parent)
+
+
+def require_source(source: dict[str, Any], data: Path) -> None:
+    """Refuse a prepared dataset that is not the run's source as the run declares it."""
+    record = read_json(data / "DATASET")
+    declared = {"name": record["name"], **record["declaration"]}
+    differing = [key for key, value in source.items() if declared.get(key) != value]
+    if differing:
+        raise UserError(
+            f"{data / 'DATASET'}: its {', '.join(differing)} is not that of the source "
+            f"{source['name']!r}; name the source's own DATASET, or delete {data} and prepare anew"
+        )
 
 
 def save(
@@ -146,6 +166,8 @@ def save(
 def main() -> None:
     arguments = parse_arguments()
     run, dataset = arguments.run, arguments.dataset
+    if arguments.output.is_dir():
+        raise UserError(f"--output: {arguments.output} is a folder; name the file to write")
     if run is None:
         study = study_by_hand(arguments)
         run = cli.import_workflow("study").runs(study)[0].settings

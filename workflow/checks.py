@@ -103,7 +103,8 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
         if images is not None and batch > images:
             yield (
                 f"training.batch_size: {batch} ({run.method} {run.name}) is larger than the "
-                f"{images} training images of {resolved['source']!r}; use at most {images}"
+                f"{images} training images of {resolved['source']!r}; use at most {images}, or "
+                f"delete results/datasets/{resolved['source']} if its images have changed since"
             )
         if warmup > epochs:
             yield (
@@ -114,9 +115,10 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
 
 def _source_images(resolved: Mapping[str, Any]) -> int | None:
     """Training images of the source: as declared, or as prepared; None while unknown."""
-    options = resolved["datasets"][resolved["source"]]["options"]
-    if "train_count" in options:
-        return int(options["train_count"])
+    declaration = resolved["datasets"][resolved["source"]]
+    stated = declaration["options"].get("train_count", declaration.get("expected", {}).get("train"))
+    if stated is not None:
+        return int(stated)
     manifest = Path(resolved["pathvars"]["results"]) / "datasets" / resolved["source"] / "DATASET"
     if not manifest.exists():
         return None

@@ -18,7 +18,7 @@ from typing import Any
 LIBRARY = Path(__file__).resolve().parents[1] / "scripts" / "rankme"
 
 # Keys of a dataset's declaration that decide its pixels and labels; where it lies does not.
-DATA_KEYS = ("reader", "size", "options")
+DATA_KEYS = ("reader", "size", "options", "skip_unreadable")
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,11 @@ def runs(study: Mapping[str, Any]) -> list[Run]:
     """
     found: dict[tuple[str, str], Run] = {}
     for entry in study["methods"]:
+        usual = {**study["training"], **entry["default"]}
         for sweep, point in points(entry):
             for seed in seeds(study, sweep):
                 settings = run_settings(study, entry["name"], point, seed)
-                name = run_name(settings, default=entry["default"])
+                name = run_name(settings, usual)
                 identity = settings_hash(settings)
                 found.setdefault(
                     (entry["name"], identity), Run(entry["name"], name, sweep, settings)
@@ -93,16 +94,17 @@ def run_settings(
     }
 
 
-def run_name(settings: Mapping[str, Any], default: Mapping[str, Any]) -> str:
+def run_name(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
     """The directory of a run: readable values, then a short hash of all settings.
 
     The learning rate and the method's own hyperparameters always show, any other value where the
-    run departs from its method's default point. So adding a sweep renames no run. Values are
-    joined by `+`: a comma would make Slurm jobs build the wrong file (snakemake#2366).
+    run departs from `usual`, the training at its method's default point. So adding a sweep renames
+    no run. Values are joined by `+`: a comma would make Slurm jobs build the wrong file
+    (snakemake#2366).
     """
     training = settings["training"]
     shown = {"lr": training["lr"], **settings["hyperparameters"]}
-    shown |= {k: v for k, v in training.items() if k in default and v != default[k]}
+    shown |= {key: value for key, value in training.items() if value != usual[key]}
     shown["seed"] = settings["seed"]
     readable = "+".join(f"{name}={_plain(value)}" for name, value in shown.items())
     return f"{readable}-{settings_hash(settings)}"

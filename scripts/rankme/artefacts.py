@@ -41,7 +41,8 @@ def save_model(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[st
     """Write tensors and metadata (plain JSON values with an "artefact" key) as safetensors."""
     from safetensors.torch import save
 
-    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies: safetensors refuses tensors that share memory.
+    stored = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     header = json.dumps({**metadata, "format": FORMAT}, allow_nan=False)
     write_bytes(path, save(stored, metadata={_METADATA_KEY: header}))
 

@@ -33,7 +33,14 @@ def a_study(**changes: Any) -> dict[str, Any]:
         "seeds": [0],
         "default_seeds": [],
         "datasets": {
-            name: {"reader": "shapes", "size": 32, "options": {}, "root": "/x"} for name in "ab"
+            name: {
+                "reader": "shapes",
+                "size": 32,
+                "options": {},
+                "skip_unreadable": 0,
+                "root": "/x",
+            }
+            for name in "ab"
         },
         "encoder": {"name": "resnet10"},
         "projector": {"widths": [8]},
@@ -85,7 +92,7 @@ def test_adding_a_sweep_renames_no_run() -> None:
 
 
 def test_a_swept_training_value_shows_in_the_name() -> None:
-    config = a_study(methods=[method(default={"batch_size": 256}, sweeps={"batch_size": [128]})])
+    config = a_study(methods=[method(sweeps={"batch_size": [128]})])
     default, swept = names(config)
     assert "batch_size" not in default
     assert "batch_size=128" in swept

@@ -17,7 +17,7 @@ rule collect:
     params:
         study=json.dumps(STUDY),
     shell:
-        "python {input.script} --study {params.study:q} --output {output.table:q} > {log} 2>&1"
+        "python {input.script} --study {params.study:q} --output {output.table:q} > {log:q} 2>&1"
 
 
 rule analyse:
@@ -46,7 +46,7 @@ rule analyse:
         "../../envs/environment.yaml"
     shell:
         "python {input.script} --results {input.results:q}"
-        " --correlations {output.correlations:q} --selection {output.selection:q} > {log} 2>&1"
+        " --correlations {output.correlations:q} --selection {output.selection:q} > {log:q} 2>&1"
 
 
 rule plot_rank_vs_acc:
@@ -72,4 +72,4 @@ rule plot_rank_vs_acc:
         "../../envs/environment.yaml"
     shell:
         "python {input.script} --results {input.results:q} --correlations {input.correlations:q}"
-        " --selection {input.selection:q} --output {output.pdf:q} > {log} 2>&1"
+        " --selection {input.selection:q} --output {output.pdf:q} > {log:q} 2>&1"

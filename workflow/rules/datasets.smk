@@ -13,7 +13,7 @@ rule prepare_dataset:
         "<benchmarks>/prepare_dataset/{dataset}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: 8
+    threads: 32
     resources:
         declarations=STUDY["declarations"],
         mem_mb=2000,
@@ -24,4 +24,4 @@ rule prepare_dataset:
     shell:
         "python scripts/prepare_dataset.py --name {wildcards.dataset}"
         " --datasets {resources.declarations:q} --workers {threads}"
-        " --output {params.folder:q} > {log} 2>&1"
+        " --output {params.folder:q} > {log:q} 2>&1"

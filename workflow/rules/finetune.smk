@@ -24,7 +24,7 @@ rule finetune:
     shell:
         "python scripts/finetune.py --features {input.features:q} --probe {params.probe:q}"
         " --model {input.model:q} --dataset {input.dataset:q} --device {resources.device}"
-        " --output {output.model:q} > {log} 2>&1"
+        " --output {output.model:q} > {log:q} 2>&1"
 
 
 rule accuracy:
@@ -44,4 +44,4 @@ rule accuracy:
         runtime=120,
     shell:
         "python scripts/evaluate_accuracy.py --features {input.features:q} --head {input.head:q}"
-        " --output {output.accuracy:q} > {log} 2>&1"
+        " --output {output.accuracy:q} > {log:q} 2>&1"

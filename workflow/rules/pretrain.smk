@@ -25,4 +25,4 @@ rule pretrain:
         run=run_settings,
     shell:
         "python scripts/pretrain.py --run {params.run:q} --dataset {input.dataset:q}"
-        " --device {resources.device} --output {output.model:q} > {log} 2>&1"
+        " --device {resources.device} --output {output.model:q} > {log:q} 2>&1"

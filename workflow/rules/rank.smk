@@ -19,7 +19,7 @@ rule extract_features:
         runtime=60,
     shell:
         "python scripts/extract_features.py --model {input.model:q} --dataset {input.dataset:q}"
-        " --device {resources.device} --output {output.features:q} > {log} 2>&1"
+        " --device {resources.device} --output {output.features:q} > {log:q} 2>&1"
 
 
 rule rank_dataset:
@@ -40,7 +40,7 @@ rule rank_dataset:
         eps=STUDY["rank"]["eps"],
     shell:
         "python scripts/evaluate_rank.py --features {input.features:q} --samples {params.samples}"
-        " --eps {params.eps} --output {output.rank:q} > {log} 2>&1"
+        " --eps {params.eps} --output {output.rank:q} > {log:q} 2>&1"
 
 
 rule rankme:
@@ -62,4 +62,4 @@ rule rankme:
         runtime=10,
     shell:
         "python scripts/merge_ranks.py --model {input.model:q} --ranks {input.ranks:q}"
-        " --output {output.ranks:q} > {log} 2>&1"
+        " --output {output.ranks:q} > {log:q} 2>&1"

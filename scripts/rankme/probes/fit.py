@@ -30,6 +30,9 @@ MILESTONE_FACTOR = 0.1
 _ROWS = 1024
 _MOST_QUERIES = 5000
 
+Statistics = tuple[np.ndarray, np.ndarray]
+"""Mean and standard deviation of features, float32 (D,) each."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -125,12 +128,16 @@ class _Task:
         )
         taps = sorted({READOUTS[name] for name in settings.readouts})
         self.cached = CachedFeatures({tap: getattr(train, tap) for tap in taps}, device)
-        self.finite = {tap for tap in taps if np.isfinite(self._statistics(tap, self.all)).all()}
+        self.of_fit = {tap: standardisation(getattr(train, tap), self.fit) for tap in taps}
+        self.of_all = {tap: standardisation(getattr(train, tap), self.all) for tap in taps}
+        self.finite = {tap for tap in taps if np.isfinite(self.of_all[tap]).all()}
 
-    def heads(self, readout: str, grid: Sequence[GridPoint], rows: np.ndarray) -> Heads:
-        """Untrained heads, standardised on the features of these rows."""
+    def heads(
+        self, readout: str, grid: Sequence[GridPoint], statistics: Mapping[str, Statistics]
+    ) -> Heads:
+        """Untrained heads; statistics are those by which each tap is standardised."""
         tap = READOUTS[readout]
-        mean, std = torch.from_numpy(self._statistics(tap, rows)).to(self.device)
+        mean, std = (torch.tensor(array, device=self.device) for array in statistics[tap])
         if tap not in self.finite:
             mean, std = torch.zeros_like(mean), torch.ones_like(std)
         widths = [*self.settings.hidden_widths(readout), self.classes]
@@ -174,20 +181,17 @@ class _Task:
         truth = self.labels[queries]
         return [accuracy(np.concatenate(scores), truth) for scores in zip(*blocks, strict=True)]
 
-    def _statistics(self, tap: str, rows: np.ndarray) -> np.ndarray:
-        return np.stack(standardisation(getattr(self.train, tap), rows))
-
 
 def _fit_heads(task: _Task, inputs: Inputs) -> dict[str, Readout]:
     """Choose for all trained read-outs at once, then train the chosen heads on all images."""
     grid, names = task.settings.grid(), task.settings.trained_readouts()
     finite = [name for name in names if READOUTS[name] in task.finite]
-    candidates = {name: task.heads(name, grid, task.fit) for name in finite}
+    candidates = {name: task.heads(name, grid, task.of_fit) for name in finite}
     task.train_heads(candidates, inputs, task.fit)
     validation = task.accuracies(candidates, task.held_out)
     best = {name: grid[int(np.argmax(values))] for name, values in validation.items()}
 
-    heads = {name: task.heads(name, [best.get(name, grid[0])], task.all) for name in names}
+    heads = {name: task.heads(name, [best.get(name, grid[0])], task.of_all) for name in names}
     task.train_heads({name: heads[name] for name in finite}, inputs, task.all)
     train = task.accuracies(heads, task.all)
     settings = [asdict(point) for point in grid]

@@ -43,7 +43,7 @@ class CheckpointStore:
             "progress": progress,
             "sha256": weights_digest(stored),
         }
-        coming, current, previous = self._generations()
+        coming, current, previous = _generations(self.folder)
         save_model(coming, stored, metadata)
         if current.exists():
             os.replace(current, previous)
@@ -51,7 +51,7 @@ class CheckpointStore:
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors (on the CPU) and progress of the newest good generation; None without one."""
-        for path in self._generations():
+        for path in _generations(self.folder):
             if not path.exists():
                 continue
             try:
@@ -59,11 +59,6 @@ class CheckpointStore:
             except (UserError, ValueError) as error:
                 logger.warning("checkpoint refused: %s", error)
         return None
-
-    def _generations(self) -> tuple[Path, Path, Path]:
-        """Newest first; the first exists only while one is written, or after a kill just then."""
-        current = self.folder / CHECKPOINT
-        return current.with_suffix(".next"), current, current.with_suffix(".previous")
 
     def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = read_metadata(path, CHECKPOINT)
@@ -78,6 +73,12 @@ class CheckpointStore:
 
 def remove_checkpoints(folder: Path) -> None:
     """Delete all generations in a folder, and what a kill in the midst of writing one left."""
-    for pattern in (f"{CHECKPOINT}*", f".{CHECKPOINT}*"):
-        for path in folder.glob(pattern):
-            path.unlink()
+    for path in _generations(folder):
+        path.unlink(missing_ok=True)
+        path.with_name(f".{path.name}.partial").unlink(missing_ok=True)
+
+
+def _generations(folder: Path) -> tuple[Path, Path, Path]:
+    """Newest first; the first exists only while one is written, or after a kill just then."""
+    current = folder / CHECKPOINT
+    return current.with_suffix(".next"), current, current.with_suffix(".previous")

@@ -19,8 +19,10 @@ from rankme.artefacts import (
 )
 from rankme.data.dataset import load_dataset
 from rankme.errors import UserError
+from rankme.features import load_features
 from rankme.files import write_json
 from rankme.models import build_encoder, build_projector
+from rankme.probes.evaluate import head_scores
 
 CLASSES, SIZE, WIDTHS = 3, 16, [12, 6]
 ENCODER = {"name": "resnet10", "width": 8, "stem": "stride2"}
@@ -223,6 +225,25 @@ def test_a_loaded_classifier_reproduces_the_accuracy_exactly(
     assert correct / accuracy["n"] == accuracy["top1"]
     assert not classifier.training
     assert classifier.classes == ["dark", "grey", "bright"]
+
+
+def test_a_loaded_classifier_scores_in_float64_as_numpy_does(results: Path, tmp_path: Path) -> None:
+    """So that a near tie is decided alike, to the last bits of a sum."""
+    classifier = load_classifier(results / "levels/FINETUNED_MODEL")
+    test = load_dataset(tmp_path / "d").splits["test"]
+    with torch.no_grad():
+        scores = classifier(classifier.prepare(torch.from_numpy(np.array(test.images))))
+    features = load_features(results / "levels/FEATURES").splits["test"].representation
+    expected = head_scores(load_arrays(results / "levels/FINETUNED_MODEL"), features)
+    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_classifier_whose_features_are_no_numbers_answers_with_the_first_class(
+    results: Path,
+) -> None:
+    classifier = load_classifier(results / "levels/FINETUNED_MODEL")
+    images = torch.full((2, 3, SIZE, SIZE), float("nan"))
+    assert classifier(images).argmax(1).tolist() == [0, 0]
 
 
 def test_a_classifier_is_loaded_with_an_encoder_from_elsewhere_or_says_what_is_missing(

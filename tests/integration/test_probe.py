@@ -1,0 +1,23 @@
+"""The probe's protocols in the workflow, which gives a program what it needs for either."""
+
+import json
+
+from rankme.artefacts import load_classifier, read_metadata
+
+
+def test_heads_are_trained_on_augmented_images_by_a_key_of_the_config(finished) -> None:
+    def change(config: dict) -> None:
+        config["probe"].update(protocol="augmented", readouts=["linear", "mlp"])
+        config["methods"][0]["sweeps"]["temperature"] = [0.1]
+        config["targets"] = []
+
+    finished.configure(change)
+    jobs = finished.planned("--until", "accuracy")
+    assert jobs == {"extract_features": 1, "finetune": 1, "accuracy": 1}
+    finished.snakemake("--until", "accuracy")
+    (run,) = [run for run in finished.runs() if "temperature=0.1" in run.name]
+    head = run / "little-shapes/FINETUNED_MODEL"
+    assert read_metadata(head, "FINETUNED_MODEL")["probe"]["protocol"] == "augmented"
+    accuracy = json.loads((run / "little-shapes/ACCURACY").read_text())
+    assert list(accuracy["readouts"]) == ["mlp"]
+    assert load_classifier(head).classes == list(accuracy["per_class"])
