@@ -67,12 +67,14 @@ def test_convolutions_start_like_torchvisions(name):
             assert float(ratio.detach()) == pytest.approx(1, abs=0.02), parameter_name
 
 
-@pytest.mark.parametrize("name", resnet.NAMES)
-def test_every_block_starts_as_its_shortcut(name):
-    encoder = build(name).eval()
-    block = encoder.layer2[0]
-    x = torch.randn(2, encoder.layer1[-1].bn1.num_features * block.expansion, 8, 8)
-    torch.testing.assert_close(block(x), block.downsample(x).relu())
+def test_initial_weights_are_distributed_as_torchvisions():
+    ours = build("resnet18", width=64, stem="imagenet").state_dict()
+    theirs = torchvision.models.resnet18().state_dict()
+    for name, value in theirs.items():
+        if value.ndim == 4 and value.shape == ours[name].shape:
+            assert ours[name].std() == pytest.approx(value.std(), rel=0.1), name
+        elif "bn" in name and value.shape == ours[name].shape:
+            assert torch.equal(ours[name], value), name
 
 
 @pytest.mark.parametrize(
