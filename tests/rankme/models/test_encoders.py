@@ -72,7 +72,7 @@ def test_initial_weights_are_distributed_as_torchvisions():
     theirs = torchvision.models.resnet18().state_dict()
     for name, value in theirs.items():
         if value.ndim == 4 and value.shape == ours[name].shape:
-            assert ours[name].std() == pytest.approx(value.std(), rel=0.1), name
+            assert float(ours[name].std()) == pytest.approx(float(value.std()), rel=0.1), name
         elif "bn" in name and value.shape == ours[name].shape:
             assert torch.equal(ours[name], value), name
 
