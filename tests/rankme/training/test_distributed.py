@@ -227,7 +227,12 @@ def test_a_step_has_the_loss_gradient_and_statistics_of_one_process(
     whole = play(f"first step {method}", tmp_path)
     for found in of_two(folder, f"first step {method}"):
         assert found.keys() == whole.keys()
-        assert {name for name in whole if error(found[name], whole[name]) > 1e-5} == set()
+        gradients = [name for name in whole if name.startswith("gradient.")]
+        together = [np.concatenate([part[n].ravel() for n in gradients]) for part in (found, whole)]
+        assert error(*together) < 1e-5
+        # Gradients of BatchNorm's scales are small differences of large float32 sums.
+        bounds = {name: 1e-4 if name in gradients else 1e-5 for name in whole}
+        assert {n for n in whole if error(found[n], whole[n]) > bounds[n]} == set()
 
 
 @pytest.mark.parametrize("method", METHODS)
