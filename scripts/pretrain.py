@@ -170,6 +170,8 @@ def main() -> None:
         raise UserError(f"--output: {arguments.output} is a folder; name the file to write")
     if run is None:
         study = study_by_hand(arguments)
+        # The workflow's number of threads, on which a CPU's last bits depend; torch comes later.
+        os.environ.setdefault("OMP_NUM_THREADS", str(study["compute"]["threads"]))
         run = cli.import_workflow("study").runs(study)[0].settings
         dataset = dataset or prepared(study)
 
