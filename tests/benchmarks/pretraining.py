@@ -10,12 +10,12 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -200,6 +200,7 @@ def rankme_rows(samples: int = 25_600, dimension: int = 2_048) -> list[Row]:
     """The streaming Gram against a float64 singular value decomposition."""
     z = np.random.default_rng(0).standard_normal((samples, dimension), dtype=np.float32)
     z *= 1 / np.arange(1, dimension + 1, dtype=np.float32) ** 0.5
+    copy = z.nbytes * 2 / 2**20
 
     def streamed() -> float:
         gram = Gram(dimension)
@@ -211,19 +212,28 @@ def rankme_rows(samples: int = 25_600, dimension: int = 2_048) -> list[Row]:
         return rankme_from_singular_values(np.linalg.svd(z.astype(np.float64), compute_uv=False))
 
     (ours, fast), (exact, slow) = timed(streamed), timed(decomposed)
-    error = abs(ours - exact) / exact
+    error, memory = abs(ours - exact) / exact, peak_allocation(streamed)
     return [
         Row(f"RankMe of {samples:,} x {dimension:,}", fast, slow, "s", slow / fast, ">= 1"),
         Row("its relative difference from float64 SVD", error, 1e-6, "", error / 1e-6, "<= 1"),
         Row(
-            "its memory beside the embeddings (Gram, float64 copy)",
-            8 * dimension**2 / 2**20,
-            8 * samples * dimension / 2**20,
+            "its memory beside the embeddings, a float64 copy",
+            memory,
+            copy,
             "MiB",
-            dimension / samples,
+            memory / copy,
             "O(K^2)",
         ),
     ]
+
+
+def peak_allocation(function: Callable[[], float]) -> float:
+    """MiB that numpy holds at most while the function runs."""
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
 
 
 def timed(function: Callable[[], float]) -> tuple[float, float]:
@@ -238,27 +248,56 @@ IMPORT_AND_BUILD = (
 )
 
 
-def start_up_row(run: dict[str, Any], dataset: Path, turns: int) -> Row:
+def start_up_row(run: dict[str, Any], declaration: dict[str, Any], turns: int) -> Row:
     """From the command line to the end of the first step, against importing torch and building."""
-    one_step = run["training"] | {"epochs": 1, "rank_samples": 2}
-    images = load_dataset(dataset).splits["train"].labels.size
-    run = {**run, "training": one_step | {"batch_size": images}}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    batch = run["training"]["batch_size"]
+    few = {**declaration, "options": declaration["options"] | {"train_count": batch}}
+    one_step = {
+        **run,
+        "source": run["source"] | {"options": few["options"]},
+        "training": run["training"] | {"epochs": 1, "rank_samples": 2},
+    }
     with tempfile.TemporaryDirectory() as folder:
-        program = [sys.executable, str(ROOT / "scripts" / "pretrain.py"), "--device=cpu"]
-        program += [f"--run={json.dumps(run)}", f"--dataset={dataset / 'DATASET'}"]
-        program += [f"--output={folder}/MODEL"]
-        build = [sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)]
+        prepare(run["source"]["name"], few, Path(folder, "data"), workers=1)
         ours, peer, ratio = compare(
-            lambda: wall(program, environment), lambda: wall(build, environment), turns
+            lambda: child(program(one_step, Path(folder)))[0],
+            lambda: child([sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)])[0],
+            turns,
         )
     return Row("start to the end of a run of one step", ours, peer, "s", ratio, "<= 1.5")
 
 
-def wall(command: list[str], environment: dict[str, str]) -> float:
+def memory_row(run: dict[str, Any], data: Path) -> Row:
+    """Peak memory of a whole run, against that of importing torch and building the network."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "data").symlink_to(data)
+        ours = child(program(run, Path(folder)))[1]
+    peer = child([sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)])[1]
+    return Row("peak memory of one run", ours, peer, "MiB", ours / peer, "")
+
+
+def program(run: dict[str, Any], folder: Path) -> list[str]:
+    """The command that trains `run` on `folder`/data."""
+    return [
+        sys.executable,
+        str(ROOT / "scripts" / "pretrain.py"),
+        "--device=cpu",
+        f"--run={json.dumps(run)}",
+        f"--dataset={folder / 'data' / 'DATASET'}",
+        f"--output={folder}/MODEL",
+    ]
+
+
+def child(command: list[str]) -> tuple[float, float]:
+    """Wall-clock seconds and peak memory in MiB of a command."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    return time.perf_counter() - start
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return time.perf_counter() - start, usage.ru_maxrss / 2**10
 
 
 def table(rows: list[Row]) -> str:
@@ -309,7 +348,7 @@ def main() -> None:
     run, declaration = default_run(epochs=3)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        prepare("source", declaration, data, workers=cores())
+        prepare(run["source"]["name"], declaration, data, workers=cores())
         dataset = load_dataset(data)
         limit = compare(
             lambda: pretraining_rate(run, dataset, device),
@@ -325,13 +364,12 @@ def main() -> None:
             Row("against a synthetic batch", *limit[:2], "views/s", limit[2], ">= 0.90"),
             Row("against PIL in a DataLoader", *today[:2], "views/s", today[2], ">= 2.5"),
             *rankme_rows(),
-            start_up_row(run, data, arguments.turns),
+            start_up_row(run, declaration, arguments.turns),
+            memory_row(run, data),
         ]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     heading = f"Measured on {machine(device)}, torch {torch.__version__}.\n"
-    note = f"\n\nPeak memory of the benchmark process: {peak:,.0f} MiB.\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.with_suffix(".md").write_text(heading + "\n" + table(rows) + note)
+    arguments.output.with_suffix(".md").write_text(f"{heading}\n{table(rows)}\n")
     plot(rows, arguments.output.with_suffix(".png"))
     print(table(rows))
 
