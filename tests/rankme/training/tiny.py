@@ -41,6 +41,8 @@ RUN: dict[str, Any] = {
         "final_lr_fraction": 0.001,
         "precision": "float32",
         "compile": False,
+        "rank_weight": 0.0,
+        "rank_target": 0.0,
         "rank_every_epochs": 1,
         "rank_samples": 48,
     },
