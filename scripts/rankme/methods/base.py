@@ -54,6 +54,10 @@ class Method(nn.Module):
         """
         return recipe(augmentation["recipe"], image_size, augmentation["crop_scale"])
 
+    def networks(self) -> tuple[nn.Module, ...]:
+        """All that a step runs images or representations through, for torch.compile."""
+        return self.encoder, self.projector
+
     def embed(self, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Embeddings (N, K) of each view (N, 3, H, W).
 

@@ -174,6 +174,9 @@ class DINO(Method):
         )
         return first, second, *[local] * self.local_crops
 
+    def networks(self) -> tuple[nn.Module, ...]:
+        return *super().networks(), self.student_encoder, self.student_projector
+
     def embed(self, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The student's embeddings (N, K) of each view; views of one size pass as one batch."""
         sizes = dict.fromkeys(view.shape[-1] for view in views)

@@ -6,7 +6,6 @@ from importlib.util import find_spec
 import torch
 
 from rankme.methods import Method
-from rankme.models import Encoder, Projector
 from rankme.training.distributed import world_size
 from rankme.training.schedule import Schedule
 
@@ -39,9 +38,8 @@ def compile_network(
         schedule: of the run.
     """
     if _pays(device, schedule) if setting == "auto" else setting:
-        for part in method.modules():
-            if isinstance(part, Encoder | Projector):
-                part.compile()
+        for network in method.networks():
+            network.compile()
 
 
 def _pays(device: torch.device, schedule: Schedule) -> bool:

@@ -49,12 +49,17 @@ RUN: dict[str, Any] = {
     "seed": 0,
 }
 
+HYPERPARAMETERS: dict[str, dict[str, Any]] = {
+    "SimCLR": {"temperature": 0.15},
+    "DINO": {"prototypes": 32, "local_crops": 2, "momentum": 0.9},
+}
+
 
 def tiny_run(seed: int = 0, method: str = "SimCLR", **training: Any) -> dict[str, Any]:
     """RUN with other settings."""
     run = copy.deepcopy(RUN)
     run["seed"], run["method"] = seed, method
-    run["hyperparameters"] = {"temperature": 0.15} if method == "SimCLR" else {}
+    run["hyperparameters"] = HYPERPARAMETERS.get(method, {})
     run["training"].update(training)
     return run
 
