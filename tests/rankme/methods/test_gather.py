@@ -15,33 +15,12 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from rankme.methods.dino import DINO
+from rankme.methods import _METHODS
 from rankme.methods.gather import gather
 from rankme.methods.rank_regulariser import rank_penalty
-from rankme.methods.simclr import SimCLR
-from rankme.methods.supervised import Supervised
-from rankme.methods.vicreg import VICReg
-from rankme.methods.vicreg_ctr import VICRegCtr
-from rankme.methods.vicreg_exp import VICRegExp
 from rankme.models import Projector
 
-EXPONENTIAL = {"invariance": 1, "variance": 1, "covariance": 1, "temperature": 0.1}
-METHODS = {
-    "SimCLR": (SimCLR, {"temperature": 0.1}),
-    "VICReg": (VICReg, {"invariance": 25, "variance": 25, "covariance": 4}),
-    "VICReg-exp": (VICRegExp, EXPONENTIAL),
-    "VICReg-ctr": (VICRegCtr, EXPONENTIAL),
-    "DINO": (
-        DINO,
-        {
-            "student_temperature": 0.1,
-            "teacher_temperature": 0.04,
-            "center_momentum": 0.5,
-            "prototypes": 32,
-        },
-    ),
-    "Supervised": (Supervised, {}),
-}
+METHODS = [name for name, module in _METHODS.items() if module.METHOD.trains]
 REGULARISED = " with the rank regulariser"
 NAMES = [*METHODS, f"SimCLR{REGULARISED}"]
 PROCESSES = 2
@@ -50,9 +29,10 @@ PROCESSES = 2
 def loss_and_gradients(name: str, rank: int = 0, processes: int = 1) -> dict[str, np.ndarray]:
     """One step of a small network without BatchNorm; gradients averaged over processes."""
     torch.manual_seed(0)
-    cls, hyperparameters = METHODS[name.removesuffix(REGULARISED)]
+    module = _METHODS[name.removesuffix(REGULARISED)]
+    defaults = {key: schema["default"] for key, schema in module.HYPERPARAMETERS.items()}
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.Tanh())
-    method = cls(encoder, Projector(16, [8]), hyperparameters, classes=3)
+    method = module.METHOD(encoder, Projector(16, [8]), defaults, classes=3)
     views = torch.randn(2, 12, 3, 4, 4).chunk(processes, dim=1)[rank]
     labels = torch.arange(12).remainder(3).chunk(processes)[rank]
     loss = method.loss(list(views), labels)

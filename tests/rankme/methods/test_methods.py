@@ -7,14 +7,14 @@ import torch
 import rankme.methods
 from rankme.augment import recipe
 from rankme.errors import UserError
-from rankme.methods import build_method, nt_xent, vicreg, vicreg_ctr, vicreg_exp
+from rankme.methods import _METHODS, build_method, nt_xent, vicreg, vicreg_ctr, vicreg_exp
 
 SYNCHRONISING = {"aten::nonzero", "aten::item", "aten::_local_scalar_dense", "aten::masked_select"}
 IMAGES = torch.randn(2, 6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 FOLDER = Path(rankme.methods.__file__).parent
 AUGMENTATION = {"recipe": "byol", "crop_scale": [0.2, 1.0]}
-TRAINED = ["SimCLR", "VICReg", "VICReg-exp", "VICReg-ctr", "DINO", "Supervised"]
+TRAINED = [name for name, module in _METHODS.items() if module.METHOD.trains]
 
 
 def run(method: str = "SimCLR", **hyperparameters: float) -> dict:
