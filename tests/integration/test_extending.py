@@ -1,4 +1,4 @@
-"""docs/extending.md: its files are put where it says, nothing is edited, and a study runs on them."""
+"""docs/extending.md: its files are put where it says, and a study runs on them."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Barlow Twins (Zbontar et al., ICML 2021): the two views correlate, different dimensions do not."""
+"""Barlow Twins (Zbontar et al., ICML 2021): views correlate, unlike dimensions do not."""
 
 from collections.abc import Sequence
 

@@ -56,7 +56,7 @@ HYPERPARAMETERS = {
         "minimum": 0,
         "maximum": 100,
         "default": 6,
-        "description": "Small views an image beside the two global ones; only the student sees them.",
+        "description": "Small views of an image beside the two global ones, for the student only.",
     },
     "crop_split": {
         "type": "number",
@@ -207,8 +207,8 @@ class DINO(Method):
             (self.projector, self.student_projector),
             (self.directions, self.student_directions),
         )
-        teacher = [p for module, _ in pairs for p in module.parameters()]
-        student = [p for _, module in pairs for p in module.parameters()]
+        teacher: list[Tensor] = [p for module, _ in pairs for p in module.parameters()]
+        student: list[Tensor] = [p for _, module in pairs for p in module.parameters()]
         torch._foreach_lerp_(teacher, student, weight)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -43,10 +44,10 @@ class Supervised(Method):
         self.classifier = nn.Linear(projector.dimension, classes)
 
     def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-        scores = [self.classifier(z) for z in self.embed(views)]
-        with full_precision(*scores) as scores:
-            losses = [F.cross_entropy(score, labels) for score in scores]
-        return mean_of_processes(sum(losses) / len(losses))
+        scores = self.classifier(torch.cat(self.embed(views)))
+        with full_precision(scores) as (scores,):
+            loss = F.cross_entropy(scores, labels.repeat(len(views)))
+        return mean_of_processes(loss)
 
 
 METHOD = Supervised

@@ -23,7 +23,7 @@ def embeddings(rows: int = 6, columns: int = 4, seed: int = 0, dtype=torch.float
 
 def barlow_twins_by_loops(z_a, z_b, redundancy):
     """Equations 1 and 2 of the paper, entry by entry, with BatchNorm's epsilon."""
-    rows, columns = z_a.shape
+    columns = z_a.shape[1]
     total = 0
     for i in range(columns):
         for j in range(columns):

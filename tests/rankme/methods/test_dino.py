@@ -91,7 +91,9 @@ def test_the_loss_ignores_order_shifts_and_scale_that_the_temperatures_share(see
     scaled = (scale * t for t in (student, teacher, centre))
     for other in (
         dino_loss(student[:, samples], teacher[:, samples], centre, 0.1, 0.04),
-        dino_loss(student[..., prototypes], teacher[..., prototypes], centre[prototypes], 0.1, 0.04),
+        dino_loss(
+            student[..., prototypes], teacher[..., prototypes], centre[prototypes], 0.1, 0.04
+        ),
         dino_loss(student[[0, 1, 3, 2]], teacher, centre, 0.1, 0.04),
         dino_loss(student[[1, 0, 2, 3]], teacher[[1, 0]], centre, 0.1, 0.04),
         dino_loss(student + rows, teacher, centre, 0.1, 0.04),
@@ -184,13 +186,16 @@ def test_the_loss_is_that_of_the_cosines_to_the_prototypes():
     cosine = torch.nn.functional.cosine_similarity
 
     def scored(encoder, projector, directions, batches):
-        """Each group of views is a batch of its own in the encoder, all are one in the projector."""
+        """Each group of views is a batch of its own in the encoder, all one in the projector."""
         h = [encoder(torch.cat(batch).double()) for batch in batches]
         z = projector(torch.cat(h)).unflatten(0, (-1, 6))
         return cosine(z[:, :, None], directions.weight, dim=-1)
 
     student = scored(
-        twin.student_encoder, twin.student_projector, twin.student_directions, (views[:2], views[2:])
+        twin.student_encoder,
+        twin.student_projector,
+        twin.student_directions,
+        (views[:2], views[2:]),
     )
     teacher = scored(twin.encoder, twin.projector, twin.directions, (views[:2],))
     expected = dino_by_loops(student, teacher, centre.double(), 0.2, 0.05)
