@@ -125,12 +125,43 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
         yield f"targets: the source {resolved['source']!r} is evaluated always; remove it here"
     yield from _falling_scales(resolved)
     yield from _batches_too_large(resolved)
+    yield from _missing_labels(resolved)
+    yield from _ranks_out_of_reach(resolved)
     for run in study.runs(resolved):
         epochs, warmup = (run.settings["training"][key] for key in ("epochs", "warmup_epochs"))
         if warmup > epochs:
             yield (
                 f"training.warmup_epochs: {warmup} ({run.method} {run.name}) is more than the "
                 f"{epochs} epochs of the run; use fewer"
+            )
+
+
+def _missing_labels(resolved: Mapping[str, Any]) -> Iterator[str]:
+    """A method that learns from labels wants one an image."""
+    if resolved["datasets"][resolved["source"]]["metric"] == "top1":
+        return
+    for index, entry in enumerate(resolved["methods"]):
+        if study.uses_labels(entry["name"]):
+            yield (
+                f"methods[{index}]: {entry['name']} trains with one label an image, but images of "
+                f"the source {resolved['source']!r} have several (metric: map); "
+                "choose another source, or leave the method out"
+            )
+
+
+def _ranks_out_of_reach(resolved: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each run whose rank regulariser pulls to what no batch can have."""
+    dimension = resolved["projector"]["widths"][-1]
+    for run in study.runs(resolved):
+        training = run.settings["training"]
+        weight, target, batch = (
+            training[key] for key in ("rank_weight", "rank_target", "batch_size")
+        )
+        if weight > 0 and not 1 <= target <= min(batch, dimension):
+            yield (
+                f"training.rank_target: {target} ({run.method} {run.name}) cannot be the effective "
+                f"rank of {batch} embeddings of {dimension} dimensions; use 1 to "
+                f"{min(batch, dimension)}, or rank_weight 0"
             )
 
 

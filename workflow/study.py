@@ -132,6 +132,16 @@ def methods() -> dict[str, dict[str, Any]]:
     return {m["NAME"]: m["HYPERPARAMETERS"] for m in _literals("methods") if "NAME" in m}
 
 
+def controls() -> set[str]:
+    """Names of the methods that are no self-supervised ones but bounds for them."""
+    return {m["NAME"] for m in _literals("methods") if m.get("CONTROL")}
+
+
+def uses_labels(method: str) -> bool:
+    """Whether a method trains with the labels of its source."""
+    return any(m.get("USES_LABELS") for m in _literals("methods") if m.get("NAME") == method)
+
+
 def encoders() -> list[str]:
     """Names of all encoders."""
     return sorted(
@@ -152,7 +162,10 @@ def _module_literals(file: Path) -> dict[str, Any]:
     found = {}
     for node in ast.parse(file.read_text(), str(file)).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.isupper():
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ) if name.isupper():
                 try:
                     found[name] = ast.literal_eval(value)
                 except ValueError:

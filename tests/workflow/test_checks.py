@@ -1,6 +1,7 @@
 """Mistakes in a config: each gives one line with the key, the value and what is allowed."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,24 @@ def test_every_config_of_the_project_is_a_study(file: Path) -> None:
         config = yaml.safe_load(file.read_text())
         config["datasets"] = str(ROOT / "config/datasets.yaml")
         assert checks.load_study(config)["methods"]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.stem)
+def test_a_study_says_its_command_runs_hours_and_disk(file: Path) -> None:
+    """And the number of runs is the one that it has."""
+    if file.stem == "datasets":
+        return
+    import study
+
+    text = file.read_text()
+    comment = text[: text.index("\nstudy:")]
+    assert "#   snakemake" in comment
+    assert file.name == "config.yaml" or f"--configfile config/{file.name}" in comment
+    config = yaml.safe_load(text) | {"datasets": str(ROOT / "config/datasets.yaml")}
+    count = len(study.runs(checks.load_study(config)))
+    assert re.search(rf"^# Runs: {count}$", comment, re.MULTILINE)
+    assert re.search(r"^# (Hours|Minutes): \d[\d,]* ", comment, re.MULTILINE)
+    assert re.search(r"^# Disk: [\d.]+ [MGT]B$", comment, re.MULTILINE)
 
 
 def test_a_number_with_an_exponent_but_no_dot_is_a_number() -> None:
@@ -164,6 +183,20 @@ CASES = {
     "probe without its main read-out": (
         lambda c: c["probe"].update(readouts=["knn"]),
         ["probe.readouts: ['knn'] ", "linear is always among it"],
+    ),
+    "labels where images have several": (
+        lambda c: c.update(
+            source="voc2007", targets=[], methods=[{"name": "SimCLR"}, {"name": "Supervised"}]
+        ),
+        ["methods[1]: Supervised trains with one label an image", "'voc2007' have several"],
+    ),
+    "rank target above the batch": (
+        lambda c: c["methods"][0].update(default={"rank_weight": 1, "rank_target": 129}, sweeps={}),
+        ["training.rank_target: 129.0 (SimCLR ", "of 128 embeddings of 256 dim", "use 1 to 128"],
+    ),
+    "rank weight without a target": (
+        lambda c: c["training"].update(rank_weight=1),
+        ["training.rank_target: 0.0 ", "cannot be the effective rank", "or rank_weight 0"],
     ),
     "no such datasets file": (
         lambda c: c.update(datasets="nowhere.yaml"),

@@ -149,3 +149,32 @@ def test_methods_are_read_without_importing_torch() -> None:
         check=True,
     ).stdout.split()
     assert not {"torch", "numpy", "yaml", "snakemake"} & set(loaded)
+
+
+def test_controls_are_those_whose_files_say_so() -> None:
+    assert study.controls() == {"RandomInit", "Supervised"}
+    assert [name for name in study.methods() if study.uses_labels(name)] == ["Supervised"]
+
+
+def test_a_method_may_stand_in_a_study_twice_each_with_its_own_default() -> None:
+    cold = method(default={"temperature": 0.1}, sweeps={"lr": [0.5, 1.0]})
+    warm = method(default={"temperature": 0.9}, sweeps={"lr": [0.5, 1.0]})
+    runs = study.runs(a_study(methods=[cold, warm]))
+    points = [
+        (run.settings["hyperparameters"]["temperature"], run.settings["training"]["lr"])
+        for run in runs
+    ]
+    assert sorted(points) == [(0.1, 0.5), (0.1, 1.0), (0.9, 0.5), (0.9, 1.0)]
+    assert len({run.name for run in runs}) == 4
+
+
+def test_the_rank_regulariser_is_swept_like_any_hyperparameter() -> None:
+    training = TRAINING | {"rank_weight": 0.0, "rank_target": 0.0}
+    swept = method(
+        default={"rank_weight": 1.0, "rank_target": 16.0},
+        sweeps={"rank_target": [4.0, 16.0], "rank_weight": [0.0]},
+    )
+    runs = study.runs(a_study(training=training, methods=[swept]))
+    points = [[r.settings["training"][f"rank_{key}"] for key in ("weight", "target")] for r in runs]
+    assert points == [[1.0, 16.0], [1.0, 4.0], [0.0, 16.0]]
+    assert "rank_target=4" in runs[1].name

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,17 +16,32 @@ class Method(nn.Module):
 
     A subclass declares its hyperparameters as annotated attributes and defines `loss`.
 
+    Args:
+        encoder: untrained.
+        projector: untrained.
+        hyperparameters: all that the method's file declares, by name.
+        classes: of the source; 0 where an image may have several labels.
+
     Attributes:
-        encoder: images (N, 3, H, W) to representations (N, D).
-        projector: representations to embeddings (N, K).
+        trains: whether the method takes any step of training.
+        encoder: images (N, 3, H, W) to representations (N, D); saved and evaluated.
+        projector: representations to embeddings (N, K); saved and evaluated.
+        embeddings: of each view of the last batch, which the rank regulariser reads.
     """
 
+    trains: ClassVar[bool] = True
+
     def __init__(
-        self, encoder: Encoder, projector: Projector, hyperparameters: Mapping[str, float]
+        self,
+        encoder: Encoder,
+        projector: Projector,
+        hyperparameters: Mapping[str, float],
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.projector = projector
+        self.embeddings: tuple[Tensor, ...] = ()
         for name, value in hyperparameters.items():
             setattr(self, name, value)
 
@@ -39,13 +54,19 @@ class Method(nn.Module):
         """
         return recipe(augmentation["recipe"], image_size, augmentation["crop_scale"])
 
+    def networks(self) -> tuple[nn.Module, ...]:
+        """All that a step runs images or representations through, for torch.compile."""
+        return self.encoder, self.projector
+
     def embed(self, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Embeddings (N, K) of each view (N, 3, H, W).
 
         The views pass as one batch, as in the official SimCLR code, so in train mode BatchNorm's
         statistics are over all of them. (The official VICReg code passes them one by one.)
         """
-        return self.projector(self.encoder(torch.cat(list(views)))).chunk(len(views))
+        embeddings = self.projector(self.encoder(torch.cat(list(views))))
+        self.embeddings = embeddings.chunk(len(views))
+        return self.embeddings
 
     def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar of at least float32 even under autocast.

@@ -21,6 +21,14 @@ def gather(tensor: Tensor) -> Tensor:
     return _AllGather.apply(tensor)
 
 
+def mean_of_processes(loss: Tensor) -> Tensor:
+    """The mean of each process's own mean, a scalar: the loss of the whole batch, with gradient.
+
+    For losses that are sums over samples, which need not see each other's embeddings.
+    """
+    return gather(loss[None]).mean()
+
+
 class _AllGather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:

@@ -50,4 +50,5 @@ class SimCLR(Method):
         return nt_xent(z_a, z_b, self.temperature)
 
 
+LOSS = nt_xent
 METHOD = SimCLR

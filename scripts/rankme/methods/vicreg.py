@@ -51,18 +51,18 @@ def vicreg(
     with full_precision(z_a, z_b) as (z_a, z_b):
         return (
             invariance * F.mse_loss(z_a, z_b)
-            + variance * (_variance_term(z_a) + _variance_term(z_b)) / 2
-            + covariance * (_covariance_term(z_a) + _covariance_term(z_b))
+            + variance * (variance_term(z_a) + variance_term(z_b)) / 2
+            + covariance * (covariance_term(z_a) + covariance_term(z_b))
         )
 
 
-def _variance_term(z: Tensor) -> Tensor:
-    """Mean over dimensions of max(0, 1 - standard deviation)."""
+def variance_term(z: Tensor) -> Tensor:
+    """Mean over the dimensions of embeddings (N, K) of max(0, 1 - standard deviation)."""
     deviation = torch.sqrt(z.var(dim=0) + 1e-4)
     return F.relu(1 - deviation).mean()
 
 
-def _covariance_term(z: Tensor) -> Tensor:
+def covariance_term(z: Tensor) -> Tensor:
     """Sum of the squared covariances of different dimensions, divided by K."""
     centred = z - z.mean(dim=0)
     matrix = centred.T @ centred / (len(z) - 1)
@@ -81,4 +81,5 @@ class VICReg(Method):
         return vicreg(z_a, z_b, self.invariance, self.variance, self.covariance)
 
 
+LOSS = vicreg
 METHOD = VICReg

@@ -20,7 +20,7 @@ Not measured here: translating a ResNet is assumed to take a minute, as on a CPU
 def compile_network(
     method: Method, setting: bool | str, device: torch.device, schedule: Schedule
 ) -> None:
-    """Have encoder and projector translated by torch.compile when they are first called.
+    """Have all encoders and projectors translated by torch.compile when they are first called.
 
     It is done in place, so modules and the names of their tensors stay; `forward` is the network
     as it was. "auto" compiles a long run (see REPAYING_IMAGES) on one CUDA card where the compiler
@@ -38,8 +38,8 @@ def compile_network(
         schedule: of the run.
     """
     if _pays(device, schedule) if setting == "auto" else setting:
-        method.encoder.compile()
-        method.projector.compile()
+        for network in method.networks():
+            network.compile()
 
 
 def _pays(device: torch.device, schedule: Schedule) -> bool:

@@ -11,6 +11,7 @@ from rankme.data.batches import DeviceBatches, epoch_order
 from rankme.data.dataset import Dataset
 from rankme.device import send
 from rankme.methods import Method, build_method
+from rankme.methods.rank_regulariser import rank_penalty
 from rankme.training import distributed
 from rankme.training.batch_norm import synchronise_batch_norm
 from rankme.training.compilation import compile_network
@@ -50,7 +51,7 @@ class Learner:
         self._rows = distributed.rows(schedule.batch_size)
         self.dtype = compute_dtype(settings["precision"], device)
         self.batches = DeviceBatches(train.images, train.labels, device)
-        self.method = _initial(run, dataset.image_size, device)
+        self.method = _initial(run, dataset, device)
         synchronise_batch_norm(self.method)
         compile_network(self.method, settings["compile"], device, schedule)
         self._optimizer = build_optimizer(self.method, settings)
@@ -58,6 +59,8 @@ class Learner:
         views = self.method.views(dataset.image_size, run["augmentation"])
         self._augmenter = Augmenter(views, **dataset.normalisation)
         self._generator = torch.Generator()
+        self._rank_weight = settings["rank_weight"]
+        self._rank_target = settings["rank_target"]
 
     @property
     def view_count(self) -> int:
@@ -79,6 +82,9 @@ class Learner:
         reduced = self.dtype == torch.bfloat16
         with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
             loss = self.method.loss(views, labels)
+        if self._rank_weight:
+            penalty = rank_penalty(self.method.embeddings, self._rank_target)
+            loss = loss + self._rank_weight * penalty.to(loss)
         loss.backward()
         distributed.average_gradients(self._optimizer.parameters)
         self._optimizer.step()
@@ -102,9 +108,10 @@ class Learner:
         return self._order(epoch)[batch * size : (batch + 1) * size][self._rows]
 
 
-def _initial(run: dict[str, Any], image_size: int, device: torch.device) -> Method:
+def _initial(run: dict[str, Any], dataset: Dataset, device: torch.device) -> Method:
     """The run's untrained method, with the same weights on every device."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(run["seed"], "initialisation"))
-        method = build_method(run, image_size)
+        classes = len(dataset.classes) if dataset.metric == "top1" else 0
+        method = build_method(run, dataset.image_size, classes)
     return method.to(device).to(memory_format=torch.channels_last).train()

@@ -12,7 +12,7 @@ import math
 import signal
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,8 @@ class _Pretraining:
         self.folder = folder
         self.schedule = Schedule.of(settings, len(dataset.splits["train"].labels))
         self.learner = Learner(run, dataset, device, self.schedule)
+        if not self.learner.method.trains:
+            self.schedule = replace(self.schedule, epochs=0)
         self.monitor = RankMonitor(self.learner.batches, dataset, settings["rank_samples"])
         self.monitor_epochs = settings["rank_every_epochs"]
         self.store = CheckpointStore(folder, _identity(run, dataset))
@@ -128,6 +130,8 @@ class _Pretraining:
 
     def finish(self, stop: StopRequest) -> Outcome:
         """Take all steps that are left."""
+        if self.schedule.steps == 0:
+            return self._untrained()
         while self.status is None:
             self._take_step()
             if self.step % CHECK_STEPS == 0 or self.step % self.schedule.epoch_steps == 0:
@@ -135,6 +139,13 @@ class _Pretraining:
             if self.status is None:
                 self._save_or_leave(stop)
         return self._outcome(self.status)
+
+    def _untrained(self) -> Outcome:
+        """The outcome of no training at all; TRAINING_LOG has a row for epoch 0."""
+        self.epoch_seconds += self._lap()
+        rankme = self.monitor(self.learner.method)
+        self._record(None, rankme, self._lap())
+        return self._outcome("completed")
 
     def _take_step(self) -> None:
         self.losses[self.unread] = self.learner.step(self.step)
@@ -180,13 +191,14 @@ class _Pretraining:
 
     def _record(self, loss: float | None, rankme: float | None, rank_seconds: float) -> None:
         """Add the epoch's row to TRAINING_LOG; `loss` is None in the epoch of a divergence."""
-        epoch, batches = divmod(self.step - 1, self.schedule.epoch_steps)
-        views = (batches + 1) * self.schedule.batch_size * self.learner.view_count
+        epoch = math.ceil(self.step / self.schedule.epoch_steps)
+        batches = self.step - max(0, epoch - 1) * self.schedule.epoch_steps
+        views = batches * self.schedule.batch_size * self.learner.view_count
         row = {
-            "epoch": epoch + 1,
+            "epoch": epoch,
             "step": self.step,
             "loss": loss,
-            "lr": self.schedule.rate(self.step - 1),
+            "lr": self.schedule.rate(self.step - 1) if self.step else 0.0,
             "rankme": rankme,
             "rank_seconds": round(rank_seconds, 3),
             "views_per_second": round(views / self.epoch_seconds, 1),

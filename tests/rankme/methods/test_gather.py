@@ -15,28 +15,35 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from rankme.methods import _METHODS
 from rankme.methods.gather import gather
-from rankme.methods.simclr import SimCLR
-from rankme.methods.vicreg import VICReg
+from rankme.methods.rank_regulariser import rank_penalty
+from rankme.models import Projector
 
-METHODS = {
-    "SimCLR": (SimCLR, {"temperature": 0.1}),
-    "VICReg": (VICReg, {"invariance": 25, "variance": 25, "covariance": 4}),
-}
+METHODS = [name for name, module in _METHODS.items() if module.METHOD.trains]
+REGULARISED = " with the rank regulariser"
+NAMES = [*METHODS, f"SimCLR{REGULARISED}"]
 PROCESSES = 2
 
 
 def loss_and_gradients(name: str, rank: int = 0, processes: int = 1) -> dict[str, np.ndarray]:
     """One step of a small network without BatchNorm; gradients averaged over processes."""
     torch.manual_seed(0)
-    cls, hyperparameters = METHODS[name]
+    module = _METHODS[name.removesuffix(REGULARISED)]
+    defaults = {key: schema["default"] for key, schema in module.HYPERPARAMETERS.items()}
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.Tanh())
-    method = cls(encoder, nn.Linear(16, 8, bias=False), hyperparameters)
+    method = module.METHOD(encoder, Projector(16, [8]), defaults, classes=3)
     views = torch.randn(2, 12, 3, 4, 4).chunk(processes, dim=1)[rank]
-    loss = method.loss(list(views), torch.zeros(views.shape[1], dtype=torch.int64))
+    labels = torch.arange(12).remainder(3).chunk(processes)[rank]
+    loss = method.loss(list(views), labels)
+    if name.endswith(REGULARISED):
+        loss = loss + rank_penalty(method.embeddings, 3.0)
     loss.backward()
     results = {"loss": loss.detach().numpy()}
+    results |= {key: buffer.numpy() for key, buffer in method.named_buffers()}
     for parameter_name, parameter in method.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if processes > 1:
             dist.all_reduce(parameter.grad)
         results[parameter_name] = (parameter.grad / processes).numpy()
@@ -51,7 +58,7 @@ def worker(rank: int, folder: Path) -> None:
         world_size=PROCESSES,
         timeout=timedelta(seconds=60),
     )
-    for name in METHODS:
+    for name in NAMES:
         np.savez(folder / f"{name}-{rank}.npz", **loss_and_gradients(name, rank, PROCESSES))
     dist.destroy_process_group()
 
@@ -68,7 +75,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("rank", range(PROCESSES))
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_two_processes_have_the_loss_and_gradient_of_one(name, rank, folder):
     with np.load(folder / f"{name}-{rank}.npz", allow_pickle=False) as measured:
         for key, expected in loss_and_gradients(name).items():

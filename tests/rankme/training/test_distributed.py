@@ -36,7 +36,7 @@ from tests.rankme.training.tiny import CPU, STEPS, tiny_dataset, tiny_run, train
 
 ROOT = Path(__file__).resolve().parents[3]
 PROCESSES = 2
-METHODS = ("SimCLR", "VICReg")
+METHODS = ("SimCLR", "VICReg", "VICReg-ctr", "DINO", "Supervised")
 BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-10}
 """Relative errors of sums in another order. Gradients of BatchNorm's scales are small differences
 of large sums: in float32 only the gradient as one vector keeps to it, in float64 every part."""
@@ -49,13 +49,15 @@ def learner_of(run: dict[str, Any]) -> Learner:
 
 def first_step(method: str, dtype: torch.dtype, folder: Path) -> Found:
     """Loss, gradients and BatchNorm statistics of a run's first step."""
-    run = tiny_run(method=method, optimizer="sgd")
+    # A seed at which no input of a ReLU is so near to zero that rounding decides its gradient.
+    run = tiny_run(seed=1, method=method, optimizer="sgd")
     learner = learner_of(run)
     learner._optimizer = build_optimizer(learner.method.to(dtype), run["training"])
     augment = learner._augmenter
     learner._augmenter = lambda *batch: [view.to(dtype) for view in augment(*batch)]  # type: ignore[assignment]
     loss = learner.step(0)
-    gradients = {f"gradient.{n}": p.grad for n, p in learner.method.named_parameters()}
+    trained = [(n, p) for n, p in learner.method.named_parameters() if p.requires_grad]
+    gradients = {f"gradient.{n}": p.grad for n, p in trained}
     return {"loss": loss, **gradients, **dict(learner.method.named_buffers())}
 
 
@@ -95,7 +97,7 @@ def contents(outcome: Outcome) -> Found:
 
 
 def whole_run(method: str, folder: Path) -> Found:
-    return contents(train(tiny_run(method=method), folder))
+    return contents(train(tiny_run(seed=1, method=method), folder))
 
 
 def half_precision(folder: Path) -> Found:
@@ -116,11 +118,11 @@ def stopped(folder: Path) -> Found:
             loop._Pretraining._take_step = tiny.signal_at(step, signal.SIGTERM)  # type: ignore[method-assign]
         with StopRequest() as stop:
             try:
-                pretrain(tiny_run(), tiny_dataset(), CPU, folder, stop)
+                pretrain(tiny_run(seed=1), tiny_dataset(), CPU, folder, stop)
             except SystemExit as leaving:
                 left.append(leaving.code)
         loop._Pretraining._take_step = take_step  # type: ignore[method-assign]
-    return {"exit codes": left, **contents(train(tiny_run(), folder))}
+    return {"exit codes": left, **contents(train(tiny_run(seed=1), folder))}
 
 
 def refused(act: Callable[[], object]) -> str:

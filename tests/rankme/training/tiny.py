@@ -41,10 +41,17 @@ RUN: dict[str, Any] = {
         "final_lr_fraction": 0.001,
         "precision": "float32",
         "compile": False,
+        "rank_weight": 0.0,
+        "rank_target": 0.0,
         "rank_every_epochs": 1,
         "rank_samples": 48,
     },
     "seed": 0,
+}
+
+HYPERPARAMETERS: dict[str, dict[str, Any]] = {
+    "SimCLR": {"temperature": 0.15},
+    "DINO": {"prototypes": 32, "local_crops": 2, "momentum": 0.9},
 }
 
 
@@ -52,7 +59,7 @@ def tiny_run(seed: int = 0, method: str = "SimCLR", **training: Any) -> dict[str
     """RUN with other settings."""
     run = copy.deepcopy(RUN)
     run["seed"], run["method"] = seed, method
-    run["hyperparameters"] = {"temperature": 0.15} if method == "SimCLR" else {}
+    run["hyperparameters"] = HYPERPARAMETERS.get(method, {})
     run["training"].update(training)
     return run
 

@@ -1,0 +1,99 @@
+"""VICReg-exp (Garrido et al., ICLR 2023): VICReg whose covariances pass through a soft maximum."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rankme.methods.base import Method, full_precision
+from rankme.methods.gather import gather
+from rankme.methods.vicreg import variance_term
+
+NAME = "VICReg-exp"
+HYPERPARAMETERS = {
+    "invariance": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the mean squared difference between the two views.",
+    },
+    "variance": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the hinge that keeps each dimension's deviation at 1 or more.",
+    },
+    "covariance": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the log-sum-exp of the covariances between dimensions.",
+    },
+    "temperature": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 0.1,
+        "description": "Divides the covariances before the log-sum-exp (tau).",
+    },
+}
+
+
+def vicreg_exp(
+    z_a: Tensor,
+    z_b: Tensor,
+    invariance: float,
+    variance: float,
+    covariance: float,
+    temperature: float,
+) -> Tensor:
+    """VICReg with the covariance term of "On the duality between contrastive and non-contrastive
+    self-supervised learning" (Garrido et al., ICLR 2023).
+
+    With C the covariance of a view, normalised by N - 1, that term is
+
+        1/K sum_i log sum_{j != i} exp(C_ij / temperature),   summed over the two views.
+
+    The others are `vicreg`'s, in the same convention: a mean over N and K, a hinge that is halved
+    for each view. Unlike VICReg's, this term also rewards negative covariances, and embeddings
+    without any covariance cost log(K - 1) a view.
+
+    Args:
+        z_a, z_b: (N, K) embeddings of the two views, N >= 2 and K >= 2.
+        invariance, variance, covariance: weights of the terms.
+        temperature: above 0. Finite also where exp(C / temperature) is not.
+
+    Returns:
+        A scalar of at least float32.
+    """
+    with full_precision(z_a, z_b) as (z_a, z_b):
+        return (
+            invariance * F.mse_loss(z_a, z_b)
+            + variance * (variance_term(z_a) + variance_term(z_b)) / 2
+            + covariance * sum(_exponential_term(z, temperature) for z in (z_a, z_b))
+        )
+
+
+def _exponential_term(z: Tensor, temperature: float) -> Tensor:
+    centred = z - z.mean(dim=0)
+    matrix = centred.T @ centred / (len(z) - 1)
+    others = (matrix / temperature).fill_diagonal_(float("-inf"))
+    return torch.logsumexp(others, dim=1).mean()
+
+
+class VICRegExp(Method):
+    """The VICReg-exp loss of two views, with statistics over the batch of all processes."""
+
+    invariance: float
+    variance: float
+    covariance: float
+    temperature: float
+
+    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
+        z_a, z_b = (gather(z) for z in self.embed(views))
+        weights = self.invariance, self.variance, self.covariance
+        return vicreg_exp(z_a, z_b, *weights, self.temperature)
+
+
+LOSS = vicreg_exp
+METHOD = VICRegExp
