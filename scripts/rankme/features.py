@@ -9,7 +9,6 @@ Where they were asked for, `views_representation.npy` (float32, n x q x D) and `
 are those of q augmented views of each of n training images.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -224,13 +223,16 @@ def _extract_views(
     kinds = recipe(augmentation["recipe"], size, augmentation["crop_scale"])
     kinds = tuple(islice(cycle(kinds), count.views))
     augmenter = Augmenter(kinds, **model.metadata["normalisation"])
-    generator = torch.Generator().manual_seed(VIEWS_SEED)
     rows = subset(len(images), count.images)
+    step = max(1, batch_size // count.views)
     with ExitStack() as stack:
         files = _opened_files(stack, output, VIEWS)
-        for some in np.array_split(rows, math.ceil(len(rows) * count.views / batch_size)):
-            batch = torch.from_numpy(np.array(images[some])).to(device)
-            views = torch.stack(augmenter(batch, generator), 1).flatten(0, 1)
+        for start in range(0, len(rows), step):
+            part = slice(start, min(start + step, len(rows)))
+            batch = torch.from_numpy(np.array(images[rows[part]])).to(device)
+            # Drawn for all images each time: the views do not depend on the size of a batch.
+            generator = torch.Generator().manual_seed(VIEWS_SEED)
+            views = torch.stack(augmenter(batch, generator, part, len(rows)), 1).flatten(0, 1)
             _write_rows(files, _forward(model, views, device), (len(rows), count.views))
     return len(rows), count.views
 

@@ -168,6 +168,14 @@ CASES = {
         lambda c: c["probe"].update(crop_scale=[1.0, 0.2]),
         ["probe.crop_scale: [1.0, 0.2] must rise"],
     ),
+    "alpha-ReQ's range upside down": (
+        lambda c: c["rank"].update(alpha_fit=[100, 10]),
+        ["rank.alpha_fit: [100, 10] must rise"],
+    ),
+    "one view for LiDAR": (
+        lambda c: c["rank"].update(lidar_views=1),
+        ["rank.lidar_views: 1 is out of bounds, must be >= 2 "],
+    ),
     "probe without its main read-out": (
         lambda c: c["probe"].update(readouts=["knn"]),
         ["probe.readouts: ['knn'] ", "linear is always among it"],
