@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from scipy.special import ive
 from scipy.stats import ortho_group
 
-from rankme.metrics import alignment, coherence, idest, lidar, self_cluster, uniformity
+from rankme.metrics import (
+    alignment,
+    coherence,
+    condition_number,
+    idest,
+    lidar,
+    nesum,
+    participation_ratio,
+    self_cluster,
+    stable_rank,
+    uniformity,
+)
 from rankme.metrics.idest import spanning_tree_length
 from tests.rankme.metrics import oracles
 
@@ -259,3 +270,14 @@ def test_what_is_not_defined_is_not_a_number():
     assert np.isnan([self_cluster(zero_row[:1]), uniformity(zero_row[:1])]).all()
     assert np.isnan([self_cluster(np.ones((9, 1))), coherence(np.zeros((9, 3)))]).all()
     assert np.isnan([idest(np.ones((50, 3))), idest(embeddings(15))]).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("shape", [(120, 12), (12, 40)])
+def test_cuda_tensors_measure_as_arrays_do(shape):
+    z, v = embeddings(*shape), views()
+    for metric in (*OF_ROWS, nesum, participation_ratio, stable_rank, condition_number):
+        on_device = metric(torch.from_numpy(z).cuda())
+        assert on_device == pytest.approx(metric(z), rel=1e-7, nan_ok=True)
+    for metric in OF_VIEWS:
+        assert metric(torch.from_numpy(v).cuda()) == pytest.approx(metric(v), rel=1e-7)
