@@ -31,6 +31,8 @@ INDEX = "features.json"
 TAPS = ("representation", "embedding")
 VIEWS = "views"
 VIEWS_SEED = 0
+VIEWS_BLOCK = 16
+"""Images that are augmented together; fixed, so that views do not depend on the size of a batch."""
 
 
 @dataclass(frozen=True)
@@ -223,17 +225,14 @@ def _extract_views(
     kinds = recipe(augmentation["recipe"], size, augmentation["crop_scale"])
     kinds = tuple(islice(cycle(kinds), count.views))
     augmenter = Augmenter(kinds, **model.metadata["normalisation"])
-    rows = subset(len(images), count.images)
-    step = max(1, batch_size // count.views)
+    rows, generator = subset(len(images), count.images), torch.Generator().manual_seed(VIEWS_SEED)
     with ExitStack() as stack:
         files = _opened_files(stack, output, VIEWS)
-        for start in range(0, len(rows), step):
-            part = slice(start, min(start + step, len(rows)))
-            batch = torch.from_numpy(np.array(images[rows[part]])).to(device)
-            # Drawn for all images each time: the views do not depend on the size of a batch.
-            generator = torch.Generator().manual_seed(VIEWS_SEED)
-            views = torch.stack(augmenter(batch, generator, part, len(rows)), 1).flatten(0, 1)
-            _write_rows(files, _forward(model, views, device), (len(rows), count.views))
+        for start in range(0, len(rows), VIEWS_BLOCK):
+            block = torch.from_numpy(np.array(images[rows[start : start + VIEWS_BLOCK]]))
+            views = torch.stack(augmenter(block.to(device), generator), 1).flatten(0, 1)
+            for batch in views.split(batch_size):
+                _write_rows(files, _forward(model, batch, device), (len(rows), count.views))
     return len(rows), count.views
 
 

@@ -21,8 +21,8 @@ def alpha_req(embeddings: Embeddings | Spectrum, fit: Sequence[int] = FIT) -> fl
 
     Args:
         embeddings: N x K, or their `Spectrum`.
-        fit: first and last rank j of the fit, counted from 1. The paper's code, too, leaves out the
-            first and the last eigenvalues, but says no fixed range.
+        fit: first and last rank j of the fit, counted from 1: the first few eigenvalues and the
+            tail, which finite samples bend, are left out.
 
     Returns:
         alpha; NaN where fewer than three positive eigenvalues have a rank in that range.
