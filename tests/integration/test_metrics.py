@@ -71,3 +71,11 @@ def test_a_mistake_by_hand_is_one_line(fresh) -> None:
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"error: {message}")
         assert done.stderr.count("\n") == 1
+
+
+def test_another_setting_of_the_metrics_measures_again_and_trains_nothing(finished) -> None:
+    finished.configure(lambda config: config["rank"].update(pair_rows=32))
+    planned = finished.planned()
+    assert (planned["rank_dataset"], planned["rankme"]) == (4, 2)
+    assert "pretrain" not in planned
+    assert "prepare_dataset" not in planned
