@@ -88,3 +88,10 @@ def lidar(views: np.ndarray, delta: float = 1e-4, eps: float = 1e-8) -> float:
 def spanning_tree_length(points: np.ndarray) -> float:
     """Of distinct points: scipy reads a distance of 0 as no edge."""
     return float(minimum_spanning_tree(squareform(pdist(points))).sum())
+
+
+def idest(points: np.ndarray) -> float:
+    """Of points that are in the order in which trees take them."""
+    sizes = [len(points) * step // 8 for step in range(1, 9)]
+    lengths = [spanning_tree_length(points[:size]) for size in sizes]
+    return 1 / (1 - float(linregress(np.log(sizes), np.log(lengths)).slope))

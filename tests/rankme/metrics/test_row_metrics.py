@@ -154,6 +154,15 @@ def test_idest_of_spheres_and_cubes_is_their_dimension(dimension, solid):
     assert found == pytest.approx(dimension, rel=0.08)
 
 
+@pytest.mark.parametrize("rows", [16, 100, 333])
+def test_idest_equals_its_formula_in_float64(rows):
+    z = embeddings(rows, 5)
+    order = np.random.default_rng(0).permutation(rows)
+    assert idest(z) == pytest.approx(oracles.idest(z[order]), rel=1e-9)
+    few = rows // 2 + 8
+    assert idest(z, rows=few) == pytest.approx(oracles.idest(z[order[:few]]), rel=1e-9)
+
+
 def test_idest_ignores_the_dimension_of_the_space_around():
     flat = np.zeros((1500, 50))
     flat[:, :2] = np.random.default_rng(3).random((1500, 2))
@@ -227,6 +236,18 @@ def test_the_scale_of_single_rows_changes_no_metric_of_directions(scale, seed):
         alignment(v), rel=1e-9
     )
     assert coherence(scaled) != pytest.approx(coherence(z), rel=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_shift_of_all_rows_changes_all_but_idest_and_lidar(seed):
+    z, v = embeddings(seed=seed), views(seed=seed)
+    shift = 3 * np.random.default_rng(seed).standard_normal(8)
+    for metric in (coherence, self_cluster, uniformity):
+        assert metric(z[:, :8] + shift) != pytest.approx(metric(z[:, :8]), rel=1e-3)
+    assert alignment(v + shift) != pytest.approx(alignment(v), rel=1e-3)
+    assert idest(z[:, :8] + shift) == pytest.approx(idest(z[:, :8]), rel=1e-6)
+    assert lidar(v + shift) == pytest.approx(lidar(v), rel=1e-6)
 
 
 def test_lidar_changes_with_scale_as_its_delta_does_not():
