@@ -27,6 +27,10 @@ RNG = np.random.default_rng(0)
 OF_ROWS = [coherence, self_cluster, uniformity, idest]
 OF_VIEWS = [lidar, alignment]
 
+WIDTHS = st.integers(3, 20) | st.integers(80, 90)
+"""Far from the 30 to 60 rows: a square matrix may be nearly singular, and coherence then ill
+conditioned."""
+
 
 def embeddings(rows: int = 120, columns: int = 12, seed: int = 0) -> np.ndarray:
     generator = np.random.default_rng(seed)
@@ -192,7 +196,7 @@ def test_a_large_mean_costs_idest_no_accuracy():
 @settings(max_examples=20, deadline=None)
 @given(
     rows=st.integers(30, 60),
-    columns=st.integers(3, 40),
+    columns=WIDTHS,
     scale=st.floats(1e-20, 1e20),
     seed=st.integers(0, 2**32 - 1),
 )
@@ -205,7 +209,7 @@ def test_rotation_and_scale_change_no_metric_of_rows(rows, columns, scale, seed)
 
 
 @settings(max_examples=20, deadline=None)
-@given(rows=st.integers(30, 60), columns=st.integers(3, 40), seed=st.integers(0, 2**32 - 1))
+@given(rows=st.integers(30, 60), columns=WIDTHS, seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_changes_none_that_sees_all_rows(rows, columns, seed):
     """IdEst's smaller trees see some of the rows, so it is left out here."""
     z = embeddings(rows, columns, seed)
