@@ -64,7 +64,7 @@ def test_real_photographs_run_from_files_to_figure(
     config["encoder"]["width"] = 4
     config["projector"]["widths"] = [32, 16]
     config["training"] |= {"epochs": 1, "batch_size": 64}
-    config["rank"]["samples"] = 200
+    config["rank"] |= {"samples": 200, "lidar_images": 20}
     config["methods"] = [
         {"name": "SimCLR", "default": {"temperature": 0.2}},
         {"name": "VICReg", "default": {"covariance": 1}},

@@ -7,9 +7,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from rankme.artefacts import PretrainedModel, weights_digest
+from rankme.augment import Augmenter, recipe
 from rankme.data.dataset import Dataset, Split
 from rankme.errors import UserError
-from rankme.features import extract, load_features
+from rankme.features import VIEWS_BLOCK, ViewCount, extract, load_features
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
 CPU = torch.device("cpu")
@@ -20,6 +21,7 @@ def make_model(encoder: nn.Module, projector: nn.Module, image_size: int = 8) ->
     parts = {"encoder": encoder, "projector": projector}
     weights = {f"{p}.{n}": t for p, module in parts.items() for n, t in module.state_dict().items()}
     metadata = {
+        "run": {"augmentation": {"recipe": "byol", "crop_scale": [0.2, 1.0]}},
         "image_size": image_size,
         "normalisation": {"mean": MEAN, "std": STD},
         "status": "completed",
@@ -140,3 +142,55 @@ def test_an_array_of_other_length_is_a_users_error(folder: Path) -> None:
     np.save(folder / "test_labels.npy", np.zeros(3, np.int64))
     with pytest.raises(UserError, match="holds 3 rows"):
         load_features(folder)
+
+
+def views_of(folder: Path, size: int = 8, batch_size: int = 8, count: int = 12) -> np.ndarray:
+    """Pixels of three views of each image, as the features of a model that does nothing."""
+    model = make_model(nn.Flatten(), nn.Identity())
+    extract(model, make_dataset(size), folder, CPU, batch_size, ViewCount(count, 3))
+    features = load_features(folder).views
+    assert np.array_equal(features["representation"], features["embedding"])
+    return features["embedding"]
+
+
+@pytest.mark.parametrize("size", [8, 19])
+def test_views_are_made_by_the_augmentation_of_the_run(tmp_path: Path, size: int) -> None:
+    """At the size and with the normalisation of the model; of two kinds of view, in turns."""
+    views = views_of(tmp_path, size)
+    images = make_dataset(size).splits["train"].images
+    rows = np.sort(np.random.default_rng(0).permutation(21)[:12])
+    first, second = recipe("byol", 8, (0.2, 1.0))
+    augmenter = Augmenter((first, second, first), MEAN, STD)
+    expected = augmenter(torch.from_numpy(images[rows]), torch.Generator().manual_seed(0))
+    assert len(rows) < VIEWS_BLOCK
+    assert views.dtype == np.float32
+    assert views.shape == (12, 3, 3 * 8 * 8)
+    for column, view in enumerate(expected):
+        np.testing.assert_allclose(views[:, column], view.flatten(1), atol=1e-6)
+
+
+def test_views_are_the_same_each_time_and_in_batches_of_any_size(tmp_path: Path) -> None:
+    first = np.array(views_of(tmp_path / "first", count=21))
+    assert np.array_equal(first, views_of(tmp_path / "again", count=21))
+    for batch_size in (1, 7, 100):
+        assert np.array_equal(
+            views_of(tmp_path / str(batch_size), batch_size=batch_size, count=21), first
+        )
+
+
+def test_views_are_made_of_all_images_where_there_are_fewer_than_asked_for(tmp_path: Path) -> None:
+    assert views_of(tmp_path, count=1000).shape[:2] == (21, 3)
+
+
+def test_features_without_views_have_none(folder: Path) -> None:
+    assert load_features(folder).views == {}
+
+
+def test_views_that_are_torn_or_of_another_extraction_are_a_users_error(tmp_path: Path) -> None:
+    views = np.array(views_of(tmp_path))
+    np.save(tmp_path / "views_embedding.npy", views[:5])
+    with pytest.raises(UserError, match=r"views_embedding\.npy: has the shape \(5, 3, 192\)"):
+        load_features(tmp_path)
+    (tmp_path / "views_embedding.npy").write_bytes(b"")
+    with pytest.raises(UserError, match=r"views_embedding\.npy: is missing or not whole"):
+        load_features(tmp_path)

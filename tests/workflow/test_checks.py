@@ -79,7 +79,14 @@ def test_defaults_come_from_the_schema() -> None:
     del config["training"]["weight_decay"], config["rank"]
     resolved = checks.load_study(config)
     assert resolved["training"]["weight_decay"] == 1e-6
-    assert resolved["rank"] == {"samples": 25600, "eps": 1e-7}
+    assert resolved["rank"] == {
+        "samples": 25600,
+        "eps": 1e-7,
+        "alpha_fit": [10, 100],
+        "pair_rows": 2048,
+        "lidar_images": 1000,
+        "lidar_views": 10,
+    }
 
 
 CASES = {
@@ -179,6 +186,14 @@ CASES = {
     "crop scale of the probe upside down": (
         lambda c: c["probe"].update(crop_scale=[1.0, 0.2]),
         ["probe.crop_scale: [1.0, 0.2] must rise"],
+    ),
+    "alpha-ReQ's range upside down": (
+        lambda c: c["rank"].update(alpha_fit=[100, 10]),
+        ["rank.alpha_fit: [100, 10] must rise"],
+    ),
+    "one view for LiDAR": (
+        lambda c: c["rank"].update(lidar_views=1),
+        ["rank.lidar_views: 1 is out of bounds, must be >= 2 "],
     ),
     "probe without its main read-out": (
         lambda c: c["probe"].update(readouts=["knn"]),

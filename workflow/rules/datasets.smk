@@ -14,10 +14,10 @@ rule prepare_dataset:
         "<logs>/prepare_dataset/{dataset}.log",
     benchmark:
         "<benchmarks>/prepare_dataset/{dataset}.tsv"
+    priority: 1
     conda:
         "../../envs/environment.yaml"
     threads: 32
-    priority: 1
     resources:
         declarations=STUDY["declarations"],
         mem_mb=2000,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from rankme import metrics
 from rankme.artefacts import (
     load_arrays,
     load_classifier,
@@ -23,6 +24,7 @@ from rankme.features import load_features
 from rankme.files import write_json
 from rankme.models import build_encoder, build_projector
 from rankme.probes.evaluate import head_scores
+from tests.rankme.metrics import oracles
 
 CLASSES, SIZE, WIDTHS = 3, 16, [12, 6]
 ENCODER = {"name": "resnet10", "width": 8, "stem": "stride2"}
@@ -94,6 +96,7 @@ def write_model(path: Path, status: str = "completed", scale: float = 1.0) -> Pa
             "source": {"name": "levels"},
             "encoder": ENCODER,
             "projector": {"widths": WIDTHS},
+            "augmentation": {"recipe": "byol", "crop_scale": [0.2, 1.0]},
         },
         "status": status,
         "image_size": SIZE,
@@ -287,6 +290,47 @@ def test_the_rank_is_that_of_the_singular_values_of_the_subset(
         assert rank[tap]["rankme"] == pytest.approx(expected, rel=1e-6)
         assert rank[tap]["singular_values"] == pytest.approx(sigma, rel=1e-4)
         assert (rank[tap]["n"], rank[tap]["k"]) == matrix.shape
+
+
+def test_the_rank_holds_every_metric_of_both_taps_and_one_curve(
+    tmp_path: Path, features: Path, run_program: Callable[..., None], capsys
+) -> None:
+    settings = json.dumps({"samples": 110, "pair_rows": 40, "alpha_fit": [2, 6]})
+    run_program("evaluate_rank", features=features, rank=settings, output=tmp_path / "RANK")
+    assert "convergence" not in read_record(tmp_path / "RANK", "RANK")["embedding"]
+    printed = capsys.readouterr().out
+    run_program(
+        "evaluate_rank",
+        features=features,
+        rank=settings,
+        convergence=[],
+        output=tmp_path / "RANK",
+    )
+    rank = read_record(tmp_path / "RANK", "RANK")
+    rows = np.sort(np.random.default_rng(0).permutation(120)[:110])
+    for tap in ("embedding", "representation"):
+        matrix = np.load(features / f"train_{tap}.npy")[rows]
+        views = np.load(features / f"views_{tap}.npy")
+        assert views.shape[:2] == (120, 10)
+        assert rank[tap]["stable_rank"] == pytest.approx(oracles.stable_rank(matrix), rel=1e-5)
+        assert rank[tap]["uniformity"] == pytest.approx(
+            metrics.uniformity(matrix, rows=40), rel=1e-9
+        )
+        assert rank[tap]["lidar"] == pytest.approx(oracles.lidar(views.astype(float)), rel=1e-5)
+        assert rank[tap]["alignment"] == pytest.approx(oracles.alignment(views), rel=1e-5)
+        assert rank[tap]["settings"]["lidar"] == {
+            "images": 120,
+            "views": 10,
+            "delta": 1e-4,
+            "eps": 1e-8,
+        }
+    assert [point["samples"] for point in rank["embedding"]["convergence"]] == [110]
+    assert "convergence" not in rank["representation"]
+    for name, metric in metrics.METRICS.items():
+        (line,) = [line for line in printed.splitlines() if line.startswith(metric.label + " ")]
+        values = [rank[tap][name] for tap in ("representation", "embedding")]
+        shown = ["-" if value is None else f"{value:.6g}" for value in values]
+        assert line.removeprefix(metric.label).split() == shown
 
 
 def test_ranks_are_merged_with_the_status_of_the_model(
