@@ -9,14 +9,17 @@ rule extract_features:
         ),
     log:
         "<logs>/extract_features/{method}/{hparams}/{dataset}.log",
+    group:
+        "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
-    threads: STUDY["compute"]["threads"]
+    threads: COMPUTE["threads"]
     resources:
-        device=STUDY["compute"]["device"],
-        gpu=STUDY["compute"]["gpus"],
+        **EVALUATION,
+        gpu=min(1, COMPUTE["gpus"]),
+        turn=min(1, COMPUTE["gpus"]),
         mem_mb=memory,
-        runtime=60,
+        runtime=evaluation_time,
     shell:
         "python scripts/extract_features.py --model {input.model:q} --dataset {input.dataset:q}"
         " --device {resources.device} --output {output.features:q} > {log:q} 2>&1"
@@ -30,11 +33,14 @@ rule rank_dataset:
         rank="<results>/all_results/{method}/{hparams}/{dataset}/RANK",
     log:
         "<logs>/rank_dataset/{method}/{hparams}/{dataset}.log",
+    group:
+        "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
     resources:
+        **EVALUATION,
         mem_mb=2000,
-        runtime=30,
+        runtime=evaluation_time,
     params:
         samples=STUDY["rank"]["samples"],
         eps=STUDY["rank"]["eps"],
@@ -55,11 +61,14 @@ rule rankme:
         ranks="<results>/all_results/{method}/{hparams}/RANKME_EVAL",
     log:
         "<logs>/rankme/{method}/{hparams}.log",
+    group:
+        "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
     resources:
+        **EVALUATION,
         mem_mb=1000,
-        runtime=10,
+        runtime=evaluation_time,
     shell:
         "python scripts/merge_ranks.py --model {input.model:q} --ranks {input.ranks:q}"
         " --output {output.ranks:q} > {log:q} 2>&1"
