@@ -125,8 +125,16 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
         yield f"targets: the source {resolved['source']!r} is evaluated always; remove it here"
     yield from _falling_scales(resolved)
     yield from _batches_too_large(resolved)
+    processes = study.processes(resolved["compute"]) * resolved["compute"]["nodes"]
     for run in study.runs(resolved):
-        epochs, warmup = (run.settings["training"][key] for key in ("epochs", "warmup_epochs"))
+        training = run.settings["training"]
+        batch, epochs, warmup = (training[k] for k in ("batch_size", "epochs", "warmup_epochs"))
+        if batch % processes:
+            yield (
+                f"training.batch_size: {batch} ({run.method} {run.name}) cannot be shared equally "
+                f"by {processes} processes (compute.gpus or processes, times nodes); choose a "
+                f"multiple of {processes}"
+            )
         if warmup > epochs:
             yield (
                 f"training.warmup_epochs: {warmup} ({run.method} {run.name}) is more than the "

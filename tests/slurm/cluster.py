@@ -87,7 +87,7 @@ class Cluster:
     """
 
     def __enter__(self) -> "Cluster":
-        self._lock = open("/tmp/rankme-test-cluster.lock", "w")  # noqa: SIM115
+        self._lock = open("/tmp/rankme-test-cluster.lock", "w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
         self.folder.chmod(0o755)
@@ -101,9 +101,14 @@ class Cluster:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if len(self._daemons) > 1:
-            subprocess.run(["scancel", "--user=root"], timeout=30, check=False)
-            wait_until(lambda: not self.ask("squeue", "--noheader"), 30)
+        try:
+            if len(self._daemons) > 1:
+                self.ask("scancel", "--user=root")
+                wait_until(lambda: not self.ask("squeue", "--noheader"), 30)
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
         for daemon in reversed(self._daemons):
             daemon.terminate()
             daemon.wait(30)

@@ -149,3 +149,26 @@ def test_methods_are_read_without_importing_torch() -> None:
         check=True,
     ).stdout.split()
     assert not {"torch", "numpy", "yaml", "snakemake"} & set(loaded)
+
+
+def compute(**values: Any) -> dict[str, Any]:
+    return {"processes": 0, "gpus": 0, "nodes": 1, "gpu_kind": ""} | values
+
+
+@pytest.mark.parametrize(
+    ("values", "processes"),
+    [({}, 1), ({"gpus": 4}, 4), ({"processes": 3}, 3), ({"gpus": 4, "processes": 2}, 2)],
+)
+def test_there_is_one_process_a_gpu_unless_the_config_says_otherwise(values, processes) -> None:
+    assert study.processes(compute(**values)) == processes
+
+
+def test_a_job_on_one_node_asks_for_nothing_special() -> None:
+    assert study.node_resources(compute(gpus=4)) == {}
+
+
+def test_a_job_on_several_nodes_asks_for_equal_gpus_on_each_and_one_task() -> None:
+    resources = study.node_resources(compute(gpus=4, nodes=2, gpu_kind="a100"))
+    assert resources["gres"] == "gpu:a100:4"
+    assert (resources["nodes"], resources["tasks"]) == (2, 2)
+    assert "gres" not in study.node_resources(compute(nodes=2))

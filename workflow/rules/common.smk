@@ -40,6 +40,10 @@ EVALUATION = {"device": COMPUTE["device"], "gpu_model": COMPUTE["gpu_kind"]}
 # Of a pretraining job on several nodes: one task a node, and as many GPUs on each.
 NODES = study.node_resources(COMPUTE)
 
+# Inside a cluster job Snakemake reads no profile: its steps take turns there as well.
+if not workflow.is_main_process:
+    workflow.register_resource("turn", 1)
+
 # A scheduler's warning that time is short is for the program that trains, which listens to it
 # again; in between, shells and Snakemake would die of it.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)

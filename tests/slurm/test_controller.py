@@ -1,0 +1,56 @@
+"""The controller (`snakemake --profile slurm` itself) and its jobs are killed in turn."""
+
+import signal
+
+from tests.slurm.cluster import wait_until
+from tests.slurm.conftest import (
+    OTHER_SLOW,
+    SLOW,
+    Controller,
+    checkpoint,
+    digest,
+    job_of,
+    jobs_of,
+    model,
+    troubled_copy,
+    undisturbed,
+)
+
+UNTIL = ("--until", "pretrain")
+QUICK = 0.5
+
+
+def test_a_study_survives_scancel_sigkill_and_ctrl_c(cluster, tmp_path) -> None:
+    checkout = troubled_copy(tmp_path / "project", [QUICK, SLOW, OTHER_SLOW], runtime=10)
+
+    first = Controller(checkout, *UNTIL)
+    wait_until(lambda: checkpoint(checkout, SLOW) and job_of(cluster, f"={SLOW}"), 120)
+    cluster.ask("scancel", job_of(cluster, f"={SLOW}"))
+    wait_until(lambda: "status is: 'CANCELLED'" in first.output, 120)
+    wait_until(lambda: "(Rule: pretrain)" in first.output, 120)
+    done = {file: file.stat().st_mtime_ns for file in finished(checkout)}
+    first.stop(signal.SIGKILL)
+
+    assert jobs_of(cluster), "the jobs outlive the controller"
+    cluster.ask("scancel", *jobs_of(cluster))
+    wait_until(lambda: not jobs_of(cluster), 60)
+    checkout.snakemake("--unlock")
+    second = Controller(checkout, *UNTIL)
+    wait_until(lambda: "has been submitted" in second.output and jobs_of(cluster), 120)
+    second.stop(signal.SIGINT)
+    wait_until(lambda: not jobs_of(cluster), 30)
+
+    third = Controller(checkout, *UNTIL)
+    assert third.wait() == 0, third.output
+    assert len(done) == 3
+    assert done.items() <= {f: f.stat().st_mtime_ns for f in finished(checkout)}.items()
+    for temperature in (SLOW, OTHER_SLOW):
+        assert digest(model(checkout, temperature)) == digest(undisturbed(checkout, temperature))
+
+
+def finished(checkout):
+    """Prepared datasets and trained models."""
+    return [
+        *checkout.path.glob("results/datasets/*/DATASET"),
+        *checkout.path.glob("results/all_results/*/*/PRETRAINED_MODEL"),
+    ]
