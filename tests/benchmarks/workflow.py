@@ -4,10 +4,10 @@
   python tests/benchmarks/workflow.py --jobs 100          # to see that it works
   python tests/benchmarks/workflow.py --study config/paper.yaml
 
-Planning is `snakemake -n` of studies of growing size. Ours of it is what lies between the config and
-the list of runs (config), the list of targets (targets) and the settings of each job (settings);
-the rest is Snakemake's. Its share is taken under Python's profiler, in which small functions look
-dearer than they are.
+Planning is `snakemake -n` of studies of growing size. Ours of it is what lies between the config
+and the list of runs (config), the list of targets (targets) and the settings of each job
+(settings); the rest is Snakemake's. Its share is taken under Python's profiler, in which small
+functions look dearer than they are.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def snakemake(*arguments: str, path: str = "") -> str:
     done = subprocess.run(
         ["snakemake", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout + done.stderr
 
 
@@ -114,7 +114,7 @@ while (($#)); do
 done
 case $program in
   *prepare_dataset.py) touch "$out"/{DATASET,{train,test}_{images,labels}.npy} ;;
-  *launch.py) touch "$out" "${out%/*}/TRAINING_LOG" ;;
+  *pretrain.py) touch "$out" "${out%/*}/TRAINING_LOG" ;;
   *extract_features.py) mkdir "$out" ;;
   *) touch "$out" ;;
 esac

@@ -4,6 +4,10 @@ Its daemons are children of the process that made it and die with it, however th
 `slurmd` can be started once a node (`-N`); a GPU is any device file, since without cgroups nothing
 opens it. Programs inside jobs find the cluster at /etc/slurm/slurm.conf alone (Snakemake's executor
 takes SLURM_CONF from their environment), so only one cluster can be up at a time.
+
+As a program it runs a command on a cluster of its own:
+
+  python tests/slurm/cluster.py snakemake --profile slurm --cores 8
 """
 
 import ctypes
@@ -13,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -224,3 +229,8 @@ def _free_ports(count: int) -> list[int]:
     for s in sockets:
         s.close()
     return ports
+
+
+if __name__ == "__main__":
+    with Cluster():
+        sys.exit(subprocess.call(sys.argv[1:]))

@@ -74,7 +74,7 @@ class Controller:
         """What it has printed until now."""
         return self._file.read_text()
 
-    def wait(self, seconds: float = 300) -> int:
+    def wait(self, seconds: float = 900) -> int:
         """Its exit code."""
         try:
             return self.process.wait(seconds)

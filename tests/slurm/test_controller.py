@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from tests.slurm.cluster import wait_until
 from tests.slurm.conftest import (
     OTHER_SLOW,
@@ -15,6 +17,8 @@ from tests.slurm.conftest import (
     troubled_copy,
     undisturbed,
 )
+
+pytestmark = pytest.mark.xdist_group("slurm")
 
 UNTIL = ("--until", "pretrain")
 QUICK = 0.5

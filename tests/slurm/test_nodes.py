@@ -3,9 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 
 from rankme.artefacts import load_arrays, read_metadata
 from tests.slurm.conftest import SLOW, Controller, model, troubled_copy, undisturbed
+
+pytestmark = pytest.mark.xdist_group("slurm")
 
 COMPUTE = {"gpus": 2, "nodes": 2, "runtime": 2}
 

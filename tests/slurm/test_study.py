@@ -20,6 +20,8 @@ from tests.slurm.conftest import (
     undisturbed,
 )
 
+pytestmark = pytest.mark.xdist_group("slurm")
+
 
 @pytest.fixture(scope="module")
 def study(cluster, tmp_path_factory):

@@ -73,4 +73,4 @@ def test_retries_stop_growing_at_the_limits_of_the_cluster() -> None:
 def test_rules_name_no_executor_and_no_path_of_a_cluster() -> None:
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         text = re.sub(r'"{3}.*?"{3}|#.*', "", file.read_text(), flags=re.DOTALL)
-        assert not re.search(r"slurm|sbatch|srun|squeue|/home|/scratch|/data", text), file
+        assert not re.search(r"slurm|sbatch|srun|squeue|['\"]/", text), file
