@@ -61,7 +61,7 @@ def on_node(nodes: int, processes: int, program: list[str]) -> list[str]:
         *("--rdzv-backend=c10d", f"--rdzv-id={job}"),
         *(f"--rdzv-endpoint={first}:{10_000 + job % 20_000}", f"--local-addr={own}"),
         f"--rdzv-conf=is_host={int(os.environ['SLURM_NODEID'] == '0')}",
-        *program,
+        *("--", *program),  # else torchrun takes a --run of the program for its own --run-path
     ]
 
 
@@ -89,7 +89,7 @@ def main() -> None:
     elif nodes > 1:
         command = several_nodes(nodes, processes, program)
     elif processes > 1:
-        command = [*TORCHRUN, "--standalone", f"--nproc-per-node={processes}", *program]
+        command = [*TORCHRUN, "--standalone", f"--nproc-per-node={processes}", "--", *program]
     else:
         command = [sys.executable, *program]
     os.execvp(command[0], command)

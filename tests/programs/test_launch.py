@@ -27,7 +27,7 @@ def launch(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
     program.write_text(TELL)
     usual = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "OMP"))}
     return subprocess.run(
-        [sys.executable, LAUNCH, *arguments, program, folder / "told", "--a", "b c"],
+        [sys.executable, LAUNCH, *arguments, program, folder / "told", "--run", "b c"],
         env=usual | environment,
         capture_output=True,
         text=True,
@@ -38,7 +38,7 @@ def test_one_process_is_the_program_itself_with_all_threads(tmp_path) -> None:
     done = launch(tmp_path, OMP_NUM_THREADS="6")
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "told").read_text())
-    assert told["arguments"] == [str(tmp_path / "told"), "--a", "b c"]
+    assert told["arguments"] == [str(tmp_path / "told"), "--run", "b c"]
     assert (told["threads"], told["rank"], told["deaf"]) == ("6", None, True)
 
 
@@ -48,6 +48,7 @@ def test_several_processes_share_the_threads(tmp_path) -> None:
     told = [json.loads((tmp_path / f"told{rank}").read_text()) for rank in (0, 1)]
     assert [t["threads"] for t in told] == ["3", "3"]
     assert all(t["deaf"] for t in told)
+    assert told[0]["arguments"][1:] == ["--run", "b c"]
 
 
 def test_the_exit_code_is_that_of_the_program(tmp_path) -> None:

@@ -101,6 +101,12 @@ def model(checkout: Checkout, temperature: float) -> Path:
     return file
 
 
+def training_log(checkout: Checkout, temperature: float) -> str:
+    """What the program printed the last time it was started."""
+    (file,) = checkout.path.glob(f"logs/pretrain/SimCLR/*temperature={temperature}+*")
+    return file.read_text()
+
+
 def undisturbed(checkout: Checkout, temperature: float) -> Path:
     """The same run trained by hand in one go and at full speed."""
     loop = checkout.path / "scripts/rankme/training/loop.py"
