@@ -300,3 +300,9 @@ def test_a_batch_that_its_processes_cannot_share_equally() -> None:
         "cannot be shared equally by 6 processes (compute.gpus or processes, times nodes); "
         "choose a multiple of 6"
     )
+
+
+def test_a_kind_of_gpu_without_any() -> None:
+    assert mistakes(lambda config: config.update(compute={"gpu_kind": "a100"})) == [
+        "compute.gpu_kind: 'a100' needs compute.gpus, which is 0"
+    ]
