@@ -124,7 +124,8 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
     if resolved["source"] in resolved["targets"]:
         yield f"targets: the source {resolved['source']!r} is evaluated always; remove it here"
     if resolved["compute"]["gpu_kind"] and not resolved["compute"]["gpus"]:
-        yield f"compute.gpu_kind: {resolved['compute']['gpu_kind']!r} needs compute.gpus, which is 0"
+        kind = resolved["compute"]["gpu_kind"]
+        yield f"compute.gpu_kind: {kind!r} needs compute.gpus, which is 0"
     yield from _falling_scales(resolved)
     yield from _batches_too_large(resolved)
     processes = study.processes(resolved["compute"]) * resolved["compute"]["nodes"]
