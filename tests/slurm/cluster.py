@@ -1,4 +1,4 @@
-"""A real Slurm cluster on this machine: two nodes, two pretended GPUs each, no job accounting.
+"""A real Slurm cluster on this machine: two nodes, four pretended GPUs each, no job accounting.
 
 Its daemons are children of the process that made it and die with it, however that ends. Debian's
 `slurmd` can be started once a node (`-N`); a GPU is any device file, since without cgroups nothing
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NODES = ("node1", "node2")
-GPUS = 2
+GPUS = 4
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 CONFIG = Path("/etc/slurm")
 

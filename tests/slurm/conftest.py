@@ -1,18 +1,20 @@
 """A Slurm cluster, and studies whose runs are trouble, on copies of the project."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from rankme.artefacts import read_metadata
 from tests.integration.conftest import Checkout, copy_project
-from tests.slurm.cluster import PROGRAMS, Cluster, has_own_slurm
+from tests.slurm.cluster import PROGRAMS, Cluster, has_own_slurm, wait_until
 
 EPOCHS = 40
 
@@ -53,10 +55,41 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def studies(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> "Studies":
+    """Two studies under way at once, most of the time waiting; one job of each was requeued."""
+    folder = tmp_path_factory.mktemp("slurm")
+    runs = [SLOW, OTHER_SLOW, LARGE, FAILS]
+    one = Controller(troubled_copy(folder / "one", runs, gpus=1, mem_mb=1200, runtime=2))
+    several = Controller(
+        troubled_copy(folder / "several", runs[:2], gpus=1, nodes=2, processes=2, runtime=2),
+        *("--until", "pretrain"),
+    )
+    for controller in (one, several):
+        requeue(cluster, controller.checkout, OTHER_SLOW)
+    return Studies(one, one.wait(), several, several.wait())
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Studies that have ended, with the exit codes of their controllers.
+
+    Attributes:
+        one: four runs of one process each; one is too large at first and one fails.
+        several: two runs, each on one GPU and in two processes on both nodes.
+    """
+
+    one: "Controller"
+    one_code: int
+    several: "Controller"
+    several_code: int
+
+
 class Controller:
     """`snakemake --profile slurm` in a checkout, in the background; its output in a file."""
 
     def __init__(self, checkout: Checkout, *arguments: str) -> None:
+        self.checkout = checkout
         self._file = checkout.path / "controller.log"
         environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
@@ -68,6 +101,12 @@ class Controller:
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def submissions(self) -> dict[str, str]:
+        """Number of each job it has given to Slurm -> Slurm's log of it, which names the step."""
+        found = re.findall(r"SLURM jobid (\d+) \(log: (.*)\)", self.output)
+        return dict(found)
 
     @property
     def output(self) -> str:
@@ -92,6 +131,12 @@ def checkpoint(checkout: Checkout, temperature: float) -> list[Path]:
     """The checkpoint of a run, if there is one now."""
     runs = checkout.path.glob(f"results/all_results/SimCLR/*temperature={temperature}+*")
     return [file for run in runs for file in run.glob("CHECKPOINT")]
+
+
+def requeue(cluster: Cluster, checkout: Checkout, temperature: float) -> None:
+    """What preemption does to a job, once it has written a checkpoint."""
+    wait_until(lambda: checkpoint(checkout, temperature), 300)
+    cluster.ask("scontrol", "requeue", str(job_of(cluster, checkout, temperature)))
 
 
 def model(checkout: Checkout, temperature: float) -> Path:
@@ -142,7 +187,7 @@ def troubled_copy(folder: Path, temperatures: list[float], **compute: object) ->
 
     def change(config: dict) -> None:
         config["training"]["epochs"] = EPOCHS
-        config["compute"] |= {"gpus": 1, "evaluation_runtime": 1} | compute
+        config["compute"] |= {"evaluation_runtime": 1} | compute
         config["methods"][0]["default"] = {"temperature": temperatures[0]}
         config["methods"][0]["sweeps"] = {"temperature": temperatures}
 
@@ -182,7 +227,10 @@ def jobs_of(cluster: Cluster) -> list[str]:
     return cluster.ask("squeue", "--noheader", "--format=%i").split()
 
 
-def job_of(cluster: Cluster, text: str) -> str | None:
-    """Number of the running job whose comment, which names rule and wildcards, has the text."""
-    lines = cluster.ask("squeue", "--noheader", "--states=RUNNING", "--format=%i %k").splitlines()
-    return next((line.split()[0] for line in lines if text in line), None)
+def job_of(cluster: Cluster, checkout: Checkout, temperature: float) -> str | None:
+    """Number of the job that a run of a checkout has now."""
+    lines = cluster.ask(
+        "squeue", "--noheader", "--states=RUNNING", "--format=%i %Z %k"
+    ).splitlines()
+    marks = (f" {checkout.path} ", f"temperature={temperature}+")
+    return next((line.split()[0] for line in lines if all(mark in line for mark in marks)), None)

@@ -28,13 +28,13 @@ QUICK = 0.5
 
 
 def test_a_study_survives_scancel_sigkill_and_ctrl_c(cluster, tmp_path) -> None:
-    checkout = troubled_copy(tmp_path / "project", [QUICK, SLOW, OTHER_SLOW], runtime=10)
+    checkout = troubled_copy(tmp_path / "project", [QUICK, SLOW, OTHER_SLOW], gpus=1, runtime=10)
 
     first = Controller(checkout, *UNTIL)
-    wait_until(lambda: checkpoint(checkout, SLOW) and job_of(cluster, f"={SLOW}"), 120)
-    cluster.ask("scancel", job_of(cluster, f"={SLOW}"))
-    wait_until(lambda: "status is: 'CANCELLED'" in first.output, 120)
-    wait_until(lambda: "(Rule: pretrain)" in first.output, 120)
+    wait_until(lambda: checkpoint(checkout, SLOW), 300)
+    cluster.ask("scancel", str(job_of(cluster, checkout, SLOW)))
+    wait_until(lambda: "status is: 'CANCELLED'" in first.output, 300)
+    wait_until(lambda: "(Rule: pretrain)" in first.output, 300)
     done = {file: file.stat().st_mtime_ns for file in finished(checkout)}
     first.stop(signal.SIGKILL)
 
@@ -43,7 +43,7 @@ def test_a_study_survives_scancel_sigkill_and_ctrl_c(cluster, tmp_path) -> None:
     wait_until(lambda: not jobs_of(cluster), 60)
     checkout.snakemake("--unlock")
     second = Controller(checkout, *UNTIL)
-    wait_until(lambda: "has been submitted" in second.output and jobs_of(cluster), 120)
+    wait_until(lambda: "has been submitted" in second.output and jobs_of(cluster), 300)
     second.stop(signal.SIGINT)
     wait_until(lambda: not jobs_of(cluster), 30)
 

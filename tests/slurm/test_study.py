@@ -1,112 +1,91 @@
-"""A study through `snakemake --profile slurm`, in which runs are preempted, stopped and killed."""
+"""A study through `snakemake --profile slurm`, in which runs are requeued, stopped and killed."""
 
 import re
 from itertools import combinations
 
 import pytest
 
-from tests.slurm.cluster import Allocation, wait_until
+from tests.slurm.cluster import Allocation
 from tests.slurm.conftest import (
     FAILS,
     LARGE,
     OTHER_SLOW,
     SLOW,
     Controller,
-    checkpoint,
     digest,
-    job_of,
     model,
     training_log,
-    troubled_copy,
     undisturbed,
 )
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
 
-@pytest.fixture(scope="module")
-def study(cluster, tmp_path_factory):
-    """Four runs that are trouble: too slow for their time limit, preempted, too large, failing."""
-    folder = tmp_path_factory.mktemp("slurm") / "project"
-    checkout = troubled_copy(folder, [SLOW, OTHER_SLOW, LARGE, FAILS], mem_mb=1200, runtime=2)
-    controller = Controller(checkout)
-    wait_until(lambda: checkpoint(checkout, OTHER_SLOW), 120)
-    cluster.ask("scontrol", "requeue", job_of(cluster, f"temperature={OTHER_SLOW}"))
-    controller.code = controller.wait()
-    return checkout, controller
-
-
-def test_a_failing_run_names_its_log_and_does_not_stop_the_others(study) -> None:
-    checkout, controller = study
-    assert controller.code == 1
+def test_a_failing_run_names_its_log_and_does_not_stop_the_others(studies) -> None:
+    assert studies.one_code == 1
     log = f"logs/pretrain/SimCLR/lr=0.001+temperature={FAILS}+"
-    assert f"Logfile {log}" in controller.output
-    assert "error: this run was made to fail" in controller.output
-    evaluated = sorted(checkout.path.glob("results/all_results/SimCLR/*/RANKME_EVAL"))
-    assert [re.search(r"temperature=([\d.]+)", file.parent.name)[1] for file in evaluated] == [
-        str(SLOW),
-        str(OTHER_SLOW),
-        str(LARGE),
-    ]
+    assert f"Logfile {log}" in studies.one.output
+    assert "error: this run was made to fail" in studies.one.output
+    evaluated = studies.one.checkout.path.glob("results/all_results/SimCLR/*/RANKME_EVAL")
+    temperatures = {re.search(r"temperature=([\d.]+)", str(file))[1] for file in evaluated}
+    assert temperatures == {str(SLOW), str(OTHER_SLOW), str(LARGE)}
 
 
-def test_a_run_that_reaches_its_time_limit_ends_in_the_weights_of_an_undisturbed_one(study) -> None:
-    checkout, controller = study
-    assert "SIGUSR1: checkpoint written" in controller.output
+def test_a_run_that_reaches_its_time_limit_ends_in_the_weights_of_an_undisturbed_one(
+    studies,
+) -> None:
+    checkout = studies.one.checkout
+    assert "SIGUSR1: checkpoint written" in studies.one.output
     assert "resumed after step" in training_log(checkout, SLOW)
     assert digest(model(checkout, SLOW)) == digest(undisturbed(checkout, SLOW))
 
 
-def test_a_requeued_run_ends_in_the_weights_of_an_undisturbed_one(study) -> None:
-    checkout, controller = study
+def test_a_requeued_run_ends_in_the_weights_of_an_undisturbed_one(studies) -> None:
+    checkout = studies.one.checkout
+    steps = [log for log in studies.one.submissions.values() if f"={OTHER_SLOW}+" in log]
+    assert len(steps) == 2, "one job for training, though it was started twice, one for evaluation"
     assert "resumed after step" in training_log(checkout, OTHER_SLOW)
-    submissions = [line for line in submitted(controller) if f"temperature={OTHER_SLOW}+" in line]
-    assert len(submissions) == 2, "one job for training, one for evaluation"
     assert digest(model(checkout, OTHER_SLOW)) == digest(undisturbed(checkout, OTHER_SLOW))
 
 
-def test_a_job_over_its_memory_is_tried_again_with_twice_as_much(study) -> None:
-    checkout, controller = study
-    assert "exceeded memory limit" in controller.output
-    assert "mem_mb=2400" in controller.output
-    assert model(checkout, LARGE).exists()
+def test_a_job_over_its_memory_is_tried_again_with_twice_as_much(studies) -> None:
+    assert "exceeded memory limit" in studies.one.output
+    assert "mem_mb=2400" in studies.one.output
+    assert model(studies.one.checkout, LARGE).exists()
 
 
-def test_each_gpu_job_has_a_gpu_that_no_other_has_at_the_time(study, cluster) -> None:
-    held = cluster.allocations()
-    used = [allocation for allocation in held if allocation.gpus]
-    assert len(used) >= 4 + 3
-    assert all(len(allocation.gpus) == 1 for allocation in used)
+def test_each_gpu_job_has_a_gpu_that_no_other_has_at_the_time(studies, cluster) -> None:
+    used = [found for found in cluster.allocations() if found.gpus]
+    jobs = {found.job for found in used}
+    steps = studies.one.submissions.items()
+    assert {job for job, log in steps if "prepare_dataset" not in log} <= jobs
+    assert all(len(found.gpus) == 1 for found in used)
     for one, other in combinations(used, 2):
         assert not share(one, other), (one, other)
 
 
-def test_one_job_trains_a_model_and_one_evaluates_it_but_for_retries(study) -> None:
-    _, controller = study
-    lines = submitted(controller)
-    assert sum("group_evaluate" in line for line in lines) == 3
-    trained = [re.search(r"rule_pretrain/(\S+)/\d+\.log", line) for line in lines]
-    assert len({found[1] for found in trained if found}) == 4
-    assert sum("rule_prepare_dataset" in line for line in lines) == 2
-    kinds = ("group_evaluate", "rule_pretrain", "rule_prepare_dataset")
-    assert all(any(kind in line for kind in kinds) for line in lines)
+def test_one_job_trains_a_model_and_one_evaluates_it_but_for_retries(studies) -> None:
+    steps = [
+        re.search(r"/(rule_pretrain/|rule_prepare_dataset/|group_evaluate-)(.*)/\d+\.log", log)
+        for log in studies.one.submissions.values()
+    ]
+    assert all(steps), "no other step is a job"
+    kinds = [step[1] for step in steps]
+    assert kinds.count("rule_prepare_dataset/") == 2
+    assert kinds.count("group_evaluate-") == 3
+    assert len({step[2] for step in steps if step[1] == "rule_pretrain/"}) == 4
 
 
-def test_without_the_failing_run_the_study_ends_in_the_figure(study) -> None:
-    checkout, _ = study
+def test_without_the_failing_run_the_study_ends_in_the_figure(studies) -> None:
+    checkout = studies.one.checkout
     checkout.configure(
         lambda config: config["methods"][0]["sweeps"].update(temperature=[SLOW, OTHER_SLOW, LARGE])
     )
     controller = Controller(checkout)
     assert controller.wait() == 0, controller.output
-    assert "SLURM jobid" not in controller.output  # what is cheap runs here
+    assert not controller.submissions, "what is cheap runs here"
     figure = checkout.path / "results/plots/rank_vs_acc.pdf"
     assert figure.read_bytes().startswith(b"%PDF")
-
-
-def submitted(controller: Controller) -> list[str]:
-    """A line for each job given to Slurm."""
-    return [line for line in controller.output.splitlines() if "SLURM jobid" in line]
 
 
 def share(one: Allocation, other: Allocation) -> bool:
