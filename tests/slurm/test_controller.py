@@ -49,7 +49,7 @@ def test_a_study_survives_scancel_sigkill_and_ctrl_c(cluster, tmp_path) -> None:
 
     third = Controller(checkout, *UNTIL)
     assert third.wait() == 0, third.output
-    assert len(done) >= 3
+    assert len(done) >= 2  # the source and the first model
     assert done.items() <= {f: f.stat().st_mtime_ns for f in finished(checkout)}.items()
     for temperature in (SLOW, OTHER_SLOW):
         assert digest(model(checkout, temperature)) == digest(undisturbed(checkout, temperature))
