@@ -199,7 +199,7 @@ class Cluster:
 
     def _daemon(self, *command: str) -> None:
         with (self.folder / "daemons.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_die_with_parent)
+            process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent)
         self._daemons.append(process)
 
 
@@ -217,10 +217,10 @@ def wait_until(condition, seconds: float, step: float = 0.1) -> None:
         time.sleep(step)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in a child between fork and exec: the kernel ends it when its parent ends."""
     parent_death_signal = 1
-    ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
 
 
 def _free_ports(count: int) -> list[int]:

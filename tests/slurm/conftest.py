@@ -14,12 +14,12 @@ import pytest
 
 from rankme.artefacts import read_metadata
 from tests.integration.conftest import Checkout, copy_project
-from tests.slurm.cluster import PROGRAMS, Cluster, has_own_slurm, wait_until
+from tests.slurm.cluster import PROGRAMS, Cluster, die_with_parent, has_own_slurm, wait_until
 
-EPOCHS = 40
+EPOCHS = 8
 
-# The temperature says what kind of trouble a run is. A slow one is slow until it is resumed, so
-# that there is time to disturb it, and none is lost after.
+# The temperature says what kind of trouble a run is. A slow one takes more than two minutes unless
+# it is resumed, so that there is time to disturb it, and none is lost after.
 SLOW, OTHER_SLOW, FAILS, LARGE = 0.1, 0.2, 0.9, 0.8
 TROUBLE = """
 
@@ -32,7 +32,7 @@ def _trouble(pretraining):
         time.sleep(5)
     slow = "temperature=0.1+" in name or "temperature=0.2+" in name
     if slow and pretraining.progress._first == 0:
-        time.sleep(1.5)
+        time.sleep(8)
 """
 
 
@@ -62,7 +62,9 @@ def studies(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> "Stud
     runs = [SLOW, OTHER_SLOW, LARGE, FAILS]
     one = Controller(troubled_copy(folder / "one", runs, gpus=1, mem_mb=1200, runtime=2))
     several = Controller(
-        troubled_copy(folder / "several", runs[:2], gpus=1, nodes=2, processes=2, runtime=2),
+        troubled_copy(
+            folder / "several", runs[:2], gpus=1, nodes=2, processes=2, mem_mb=2500, runtime=2
+        ),
         *("--until", "pretrain"),
     )
     for controller in (one, several):
@@ -100,6 +102,7 @@ class Controller:
                 env=environment,
                 stdout=log,
                 stderr=log,
+                preexec_fn=die_with_parent,
             )
 
     @property
