@@ -15,7 +15,7 @@ study: $(BIN)/.ready
 	snakemake results/plots/rank_vs_acc.pdf
 
 test: lint
-	pytest --numprocesses auto
+	pytest --numprocesses auto --dist loadgroup
 
 lint: $(BIN)/.ready
 	ruff check .

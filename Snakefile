@@ -24,6 +24,10 @@ pathvars:
 report: "workflow/report/workflow.rst"
 
 
+# Used with `--software-deployment-method apptainer` only; docs/cluster.md says how it is built.
+container: "envs/rankme.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/pretrain.smk"

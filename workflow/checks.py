@@ -130,12 +130,29 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
     yield from _batches_too_large(resolved)
     yield from _missing_labels(resolved)
     yield from _ranks_out_of_reach(resolved)
+    yield from _processes_out_of_place(resolved)
     for run in study.runs(resolved):
         epochs, warmup = (run.settings["training"][key] for key in ("epochs", "warmup_epochs"))
         if warmup > epochs:
             yield (
                 f"training.warmup_epochs: {warmup} ({run.method} {run.name}) is more than the "
                 f"{epochs} epochs of the run; use fewer"
+            )
+
+
+def _processes_out_of_place(resolved: Mapping[str, Any]) -> Iterator[str]:
+    """What `compute` asks for and cannot be."""
+    compute = resolved["compute"]
+    if compute["gpu_kind"] and not compute["gpus"]:
+        yield f"compute.gpu_kind: {compute['gpu_kind']!r} needs compute.gpus, which is 0"
+    processes = study.processes(compute) * compute["nodes"]
+    batches = {run.settings["training"]["batch_size"]: run for run in study.runs(resolved)}
+    for batch, run in batches.items():
+        if batch % processes:
+            yield (
+                f"training.batch_size: {batch} ({run.method} {run.name}) cannot be shared equally "
+                f"by {processes} processes (compute.gpus or processes, times nodes); choose a "
+                f"multiple of {processes}"
             )
 
 

@@ -127,6 +127,26 @@ def data_declaration(study: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     return {key: declaration[key] for key in DATA_KEYS}
 
 
+def processes(compute: Mapping[str, Any]) -> int:
+    """Processes on each node that train one encoder together."""
+    return int(compute["processes"] or max(1, compute["gpus"]))
+
+
+def node_resources(compute: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job on several nodes asks for beside what it asks for on one.
+
+    One task a node, which `scripts/launch.py` starts itself (so "mpi": Snakemake is not to), and as
+    many GPUs on each: their sum alone may be split unevenly.
+    """
+    count, kind = compute["nodes"], compute["gpu_kind"]
+    if count == 1:
+        return {}
+    resources = {"nodes": count, "tasks": count, "tasks_per_gpu": 0, "mpi": "srun"}
+    if compute["gpus"]:
+        resources["gres"] = ":".join(filter(None, ("gpu", kind, str(compute["gpus"]))))
+    return resources
+
+
 def methods() -> dict[str, dict[str, Any]]:
     """Name of each method -> its hyperparameters, each a JSON schema with a default."""
     return {m["NAME"]: m["HYPERPARAMETERS"] for m in _literals("methods") if "NAME" in m}

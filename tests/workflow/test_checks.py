@@ -336,3 +336,21 @@ def test_a_dataset_name_that_cannot_be_a_folder_says_what_a_name_is(tmp_path: Pa
     (line,) = mistakes(lambda c: c.update(datasets=str(file)))
     assert line.startswith(f"{file}: 'My Photos' does not fit the pattern ")
     assert "lower-case letters" in line
+
+
+def test_a_batch_that_its_processes_cannot_share_equally() -> None:
+    def change(config: Config) -> None:
+        config["compute"] = {"gpus": 3, "nodes": 2}
+
+    lines = mistakes(change)
+    assert lines[0].startswith("training.batch_size: 128 (SimCLR lr=")
+    assert lines[0].endswith(
+        "cannot be shared equally by 6 processes (compute.gpus or processes, times nodes); "
+        "choose a multiple of 6"
+    )
+
+
+def test_a_kind_of_gpu_without_any() -> None:
+    assert mistakes(lambda config: config.update(compute={"gpu_kind": "a100"})) == [
+        "compute.gpu_kind: 'a100' needs compute.gpus, which is 0"
+    ]

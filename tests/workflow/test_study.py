@@ -178,3 +178,26 @@ def test_the_rank_regulariser_is_swept_like_any_hyperparameter() -> None:
     points = [[r.settings["training"][f"rank_{key}"] for key in ("weight", "target")] for r in runs]
     assert points == [[1.0, 16.0], [1.0, 4.0], [0.0, 16.0]]
     assert "rank_target=4" in runs[1].name
+
+
+def compute(**values: Any) -> dict[str, Any]:
+    return {"processes": 0, "gpus": 0, "nodes": 1, "gpu_kind": ""} | values
+
+
+@pytest.mark.parametrize(
+    ("values", "processes"),
+    [({}, 1), ({"gpus": 4}, 4), ({"processes": 3}, 3), ({"gpus": 4, "processes": 2}, 2)],
+)
+def test_there_is_one_process_a_gpu_unless_the_config_says_otherwise(values, processes) -> None:
+    assert study.processes(compute(**values)) == processes
+
+
+def test_a_job_on_one_node_asks_for_nothing_special() -> None:
+    assert study.node_resources(compute(gpus=4)) == {}
+
+
+def test_a_job_on_several_nodes_asks_for_equal_gpus_on_each_and_one_task() -> None:
+    resources = study.node_resources(compute(gpus=4, nodes=2, gpu_kind="a100"))
+    assert resources["gres"] == "gpu:a100:4"
+    assert (resources["nodes"], resources["tasks"]) == (2, 2)
+    assert "gres" not in study.node_resources(compute(nodes=2))

@@ -6,6 +6,7 @@ moving a study to another machine runs nothing again.
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -30,6 +31,22 @@ for warning in checks.warnings(STUDY):
 
 RUNS = {(run.method, run.name): run for run in study.runs(STUDY)}
 DATASETS = study.evaluation_datasets(STUDY)
+COMPUTE = STUDY["compute"]
+
+# Of a step that evaluates a model. All steps name the same device and kind of GPU, whether they use it
+# or not: Snakemake makes one cluster job of several steps only if their strings agree.
+EVALUATION = {"device": COMPUTE["device"], "gpu_model": COMPUTE["gpu_kind"]}
+
+# Of a pretraining job on several nodes: one task a node, and as many GPUs on each.
+NODES = study.node_resources(COMPUTE)
+
+# Inside a cluster job Snakemake reads no profile: its steps take turns there as well.
+if not workflow.is_main_process:
+    workflow.register_resource("turn", 1)
+
+# A scheduler's warning that time is short is for the program that trains, which listens to it
+# again; in between, shells and Snakemake would die of it.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 wildcard_constraints:
@@ -59,12 +76,19 @@ def for_all_runs(pattern):
 
 def memory(wildcards, attempt):
     """MB of memory of a job that trains or runs an encoder, doubled at each retry."""
-    return STUDY["compute"]["mem_mb"] * 2 ** (attempt - 1)
+    return min(COMPUTE["mem_mb"] * 2 ** (attempt - 1), COMPUTE["max_mem_mb"])
 
 
 def training_time(wildcards, attempt):
     """Time limit of a pretraining job in minutes, doubled at each retry."""
-    return STUDY["compute"]["runtime"] * 2 ** (attempt - 1)
+    return min(COMPUTE["runtime"] * 2 ** (attempt - 1), COMPUTE["max_runtime"])
+
+
+def evaluation_time(wildcards, attempt):
+    """Time limit of one step of an evaluation in minutes, doubled at each retry."""
+    return min(
+        COMPUTE["evaluation_runtime"] * 2 ** (attempt - 1), COMPUTE["max_runtime"]
+    )
 
 
 def code(*patterns):

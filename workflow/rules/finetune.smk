@@ -11,14 +11,17 @@ rule finetune:
         model="<results>/all_results/{method}/{hparams}/{dataset}/FINETUNED_MODEL",
     log:
         "<logs>/finetune/{method}/{hparams}/{dataset}.log",
+    group:
+        "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
-    threads: STUDY["compute"]["threads"]
+    threads: COMPUTE["threads"]
     resources:
-        device=STUDY["compute"]["device"],
-        gpu=STUDY["compute"]["gpus"],
+        **EVALUATION,
+        gpu=min(1, COMPUTE["gpus"]),
+        turn=min(1, COMPUTE["gpus"]),
         mem_mb=memory,
-        runtime=240,
+        runtime=evaluation_time,
     params:
         probe=json.dumps(STUDY["probe"]),
     shell:
@@ -36,12 +39,15 @@ rule accuracy:
         accuracy="<results>/all_results/{method}/{hparams}/{dataset}/ACCURACY",
     log:
         "<logs>/accuracy/{method}/{hparams}/{dataset}.log",
+    group:
+        "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
-    threads: STUDY["compute"]["threads"]
+    threads: COMPUTE["threads"]
     resources:
+        **EVALUATION,
         mem_mb=2000,
-        runtime=120,
+        runtime=evaluation_time,
     shell:
         "python scripts/evaluate_accuracy.py --features {input.features:q} --head {input.head:q}"
         " --output {output.accuracy:q} > {log:q} 2>&1"

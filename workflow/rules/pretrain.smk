@@ -15,14 +15,20 @@ rule pretrain:
         "<benchmarks>/pretrain/{method}/{hparams}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: STUDY["compute"]["threads"]
+    threads: COMPUTE["threads"] * study.processes(COMPUTE)
     resources:
-        device=STUDY["compute"]["device"],
-        gpu=STUDY["compute"]["gpus"],
+        **NODES,
+        device=COMPUTE["device"],
+        gpu=COMPUTE["gpus"] * COMPUTE["nodes"],
+        turn=min(1, COMPUTE["gpus"]),
+        gpu_model=COMPUTE["gpu_kind"],
+        machines=COMPUTE["nodes"],
+        processes=study.processes(COMPUTE),
         mem_mb=memory,
         runtime=training_time,
     params:
         run=run_settings,
     shell:
-        "python scripts/pretrain.py --run {params.run:q} --dataset {input.dataset:q}"
+        "python scripts/launch.py --nodes {resources.machines} --processes {resources.processes}"
+        " scripts/pretrain.py --run {params.run:q} --dataset {input.dataset:q}"
         " --device {resources.device} --output {output.model:q} > {log:q} 2>&1"

@@ -12,14 +12,17 @@ rule extract_features:
         ),
     log:
         "<logs>/extract_features/{method}/{hparams}/{dataset}.log",
+    group:
+        "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
-    threads: STUDY["compute"]["threads"]
+    threads: COMPUTE["threads"]
     resources:
-        device=STUDY["compute"]["device"],
-        gpu=STUDY["compute"]["gpus"],
+        **EVALUATION,
+        gpu=min(1, COMPUTE["gpus"]),
+        turn=min(1, COMPUTE["gpus"]),
         mem_mb=memory,
-        runtime=60,
+        runtime=evaluation_time,
     params:
         rank=json.dumps(
             {key: STUDY["rank"][key] for key in ("lidar_images", "lidar_views")}
@@ -41,11 +44,14 @@ rule rank_dataset:
         rank="<results>/all_results/{method}/{hparams}/{dataset}/RANK",
     log:
         "<logs>/rank_dataset/{method}/{hparams}/{dataset}.log",
+    group:
+        "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
     resources:
+        **EVALUATION,
         mem_mb=memory,
-        runtime=120,
+        runtime=evaluation_time,
     params:
         rank=json.dumps(STUDY["rank"]),
         convergence=lambda wildcards: (
@@ -68,11 +74,14 @@ rule rankme:
         ranks="<results>/all_results/{method}/{hparams}/RANKME_EVAL",
     log:
         "<logs>/rankme/{method}/{hparams}.log",
+    group:
+        "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
     resources:
+        **EVALUATION,
         mem_mb=1000,
-        runtime=10,
+        runtime=evaluation_time,
     shell:
         "python scripts/merge_ranks.py --model {input.model:q} --ranks {input.ranks:q}"
         " --output {output.ranks:q} > {log:q} 2>&1"
