@@ -15,7 +15,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", type=Path, required=True, help="folder of features")
     parser.add_argument("--head", type=Path, required=True, help="a FINETUNED_MODEL")
-    parser.add_argument("--output", type=Path, required=True, help="file to write")
+    parser.add_argument("--output", type=cli.output_file, required=True, help="file to write")
     return parser.parse_args()
 
 

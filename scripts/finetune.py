@@ -23,12 +23,18 @@ from rankme.probes.settings import MAIN, READOUTS, ProbeSettings
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", type=Path, required=True, help="folder of features")
-    parser.add_argument("--probe", required=True, help="the study's `probe` section, as JSON")
+    parser.add_argument(
+        "--probe",
+        type=cli.json_object,
+        default={},
+        metavar="JSON",
+        help="keys of the study's `probe` section; those left out have the schema's defaults",
+    )
     augmented = "for the augmented protocol"
     parser.add_argument("--model", type=Path, help=f"a PRETRAINED_MODEL, {augmented}")
     parser.add_argument("--dataset", type=Path, help=f"DATASET of a prepared dataset, {augmented}")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--output", type=Path, required=True, help="file to write")
+    parser.add_argument("--output", type=cli.output_file, required=True, help="file to write")
     return parser.parse_args()
 
 
@@ -100,7 +106,10 @@ def tensors(readouts: dict[str, Readout]) -> dict[str, torch.Tensor]:
 
 def main() -> None:
     start, arguments = perf_counter(), parse_arguments()
-    settings, device = ProbeSettings.from_json(arguments.probe), choose_device(arguments.device)
+    settings = ProbeSettings(
+        **cli.import_workflow("checks").section("probe", arguments.probe, "--probe")
+    )
+    device = choose_device(arguments.device)
     features = load_features(arguments.features)
     readouts = fit(arguments, features, settings, device)
     metric = metric_of(features.splits["train"].labels)

@@ -17,7 +17,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="a PRETRAINED_MODEL")
     parser.add_argument("--ranks", type=Path, nargs="+", required=True, help="RANK of each dataset")
-    parser.add_argument("--output", type=Path, required=True, help="file to write")
+    parser.add_argument("--output", type=cli.output_file, required=True, help="file to write")
     return parser.parse_args()
 
 

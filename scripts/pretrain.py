@@ -11,7 +11,6 @@ and the same arguments.
 """
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,10 +33,15 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output", type=Path, required=True, help="PRETRAINED_MODEL to write")
+    parser.add_argument(
+        "--output",
+        type=cli.output_file,
+        required=True,
+        help="PRETRAINED_MODEL to write; TRAINING_LOG and checkpoints go into its folder",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N")
     parser.add_argument("--dataset", type=Path, help="DATASET of the prepared source")
-    parser.add_argument("--run", type=json.loads, help="all settings of the run, as JSON")
+    parser.add_argument("--run", type=cli.json_object, help="all settings of the run, as JSON")
     hand = parser.add_argument_group("by hand")
     hand.add_argument("--method", help="such as SimCLR")
     hand.add_argument("--source", help="dataset declared in the datasets file")
@@ -111,7 +115,6 @@ def train(run: dict[str, Any], data: Path, device_name: str, output: Path) -> No
         with distributed.one_fate():
             device, dataset = choose_device(device_name), load_dataset(data)
             require_source(run["source"], data)
-            output.parent.mkdir(parents=True, exist_ok=True)
         outcome = pretrain(run, dataset, device, output.parent, stop)
         if distributed.is_first():
             save(outcome, run, dataset, device, output)
@@ -166,12 +169,15 @@ def save(
 def main() -> None:
     arguments = parse_arguments()
     run, dataset = arguments.run, arguments.dataset
-    if arguments.output.is_dir():
-        raise UserError(f"--output: {arguments.output} is a folder; name the file to write")
     if run is None:
         study = study_by_hand(arguments)
         # The workflow's number of threads, on which a CPU's last bits depend; torch comes later.
         os.environ.setdefault("OMP_NUM_THREADS", str(study["compute"]["threads"]))
+        from rankme.device import choose_device
+
+        choose_device(
+            arguments.device
+        )  # A device that is not there is told before data is fetched.
         run = cli.import_workflow("study").runs(study)[0].settings
         dataset = dataset or prepared(study)
 

@@ -1,12 +1,13 @@
 """Checks of a config before any job starts: its schema, then what a schema cannot say."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import study
-from rankme.data.declarations import load_declarations
+from rankme.data.declarations import expand_root, load_declarations, load_reader
+from rankme.errors import UserError
+from rankme.files import read_json
 from rankme.schema import (
     as_declared,
     choices,
@@ -19,6 +20,9 @@ from rankme.schema import (
 )
 
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
+
+# Readers that list files and never fetch any.
+_LISTING_READERS = ("image_folder", "tiny_imagenet")
 
 
 def load_study(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,15 +57,42 @@ def config_schema() -> dict[str, Any]:
     return schema
 
 
+def section(name: str, given: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """A section of the config on its own, checked and with its defaults.
+
+    Args:
+        name: such as "probe".
+        given: its keys, any left out.
+        place: what a message calls it, such as "--probe".
+
+    Raises:
+        UserError: with every mistake found, a line each.
+    """
+    schema = config_schema()["properties"][name]
+    given = with_numbers(given)
+    refuse(mistakes(given, schema, place))
+    complete: dict[str, Any] = with_defaults(given, schema)
+    refuse(_falling_scales({name: complete}))
+    return complete
+
+
 def warnings(resolved: Mapping[str, Any]) -> Iterator[str]:
     """What is allowed but probably not meant."""
-    samples, dimension = resolved["rank"]["samples"], resolved["projector"]["widths"][-1]
-    if samples < dimension:
-        yield (
-            f"rank.samples: {samples} is smaller than the embedding dimension {dimension} "
-            "(projector.widths), so RankMe measures the sample: use at least "
-            f"{dimension}, better ten times as many"
-        )
+    dimension, images = resolved["projector"]["widths"][-1], _source_images(resolved)
+    samples = {
+        "rank.samples": resolved["rank"]["samples"],
+        "training.rank_samples": resolved["training"]["rank_samples"],
+    }
+    if images is not None:
+        samples[f"source: {resolved['source']!r} has {images} training images, which"] = images
+    for key, count in samples.items():
+        if count < dimension:
+            number = "" if key.endswith("which") else f": {count}"
+            yield (
+                f"{key}{number} is smaller than the embedding dimension {dimension} "
+                "(projector.widths), so RankMe measures the sample: use at least "
+                f"{dimension}, better ten times as many"
+            )
 
 
 def _resolved_methods(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -92,20 +123,10 @@ def _unknown_datasets(resolved: Mapping[str, Any], declared: Mapping[str, Any]) 
 def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
     if resolved["source"] in resolved["targets"]:
         yield f"targets: the source {resolved['source']!r} is evaluated always; remove it here"
-    for section in ("augmentation", "probe"):
-        low, high = resolved[section]["crop_scale"]
-        if low > high:
-            yield f"{section}.crop_scale: {[low, high]} must rise; swap the two"
-    images = _source_images(resolved)
+    yield from _falling_scales(resolved)
+    yield from _batches_too_large(resolved)
     for run in study.runs(resolved):
-        training = run.settings["training"]
-        batch, epochs, warmup = (training[k] for k in ("batch_size", "epochs", "warmup_epochs"))
-        if images is not None and batch > images:
-            yield (
-                f"training.batch_size: {batch} ({run.method} {run.name}) is larger than the "
-                f"{images} training images of {resolved['source']!r}; use at most {images}, or "
-                f"delete results/datasets/{resolved['source']} if its images have changed since"
-            )
+        epochs, warmup = (run.settings["training"][key] for key in ("epochs", "warmup_epochs"))
         if warmup > epochs:
             yield (
                 f"training.warmup_epochs: {warmup} ({run.method} {run.name}) is more than the "
@@ -113,13 +134,67 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
+def _falling_scales(sections: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("augmentation", "probe"):
+        low, high = sections.get(name, {}).get("crop_scale", (0, 1))
+        if low > high:
+            yield f"{name}.crop_scale: {[low, high]} must rise; swap the two"
+
+
+def _batches_too_large(resolved: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each batch size that is larger than the source."""
+    source, images = resolved["source"], _source_images(resolved)
+    runs = {run.settings["training"]["batch_size"]: run for run in study.runs(resolved)}
+    for batch, run in runs.items():
+        if images is not None and batch > images:
+            yield (
+                f"training.batch_size: {batch} ({run.method} {run.name}) is larger than the "
+                f"{images} training images of {source!r}; use at most {images}, or delete "
+                f"{_manifest(resolved).parent} if its images have changed since"
+            )
+
+
 def _source_images(resolved: Mapping[str, Any]) -> int | None:
-    """Training images of the source: as declared, or as prepared; None while unknown."""
+    """Training images of the source: as declared, prepared or listed; None where unknown."""
     declaration = resolved["datasets"][resolved["source"]]
     stated = declaration["options"].get("train_count", declaration.get("expected", {}).get("train"))
     if stated is not None:
         return int(stated)
-    manifest = Path(resolved["pathvars"]["results"]) / "datasets" / resolved["source"] / "DATASET"
+    return _prepared_images(_manifest(resolved), declaration) or _listed_images(declaration)
+
+
+def _manifest(resolved: Mapping[str, Any]) -> Path:
+    """DATASET of the source, there once it is prepared."""
+    return Path(resolved["pathvars"]["results"]) / "datasets" / resolved["source"] / "DATASET"
+
+
+def _prepared_images(manifest: Path, declaration: Mapping[str, Any]) -> int | None:
+    """Training images of a prepared dataset; None where there is none of that declaration."""
     if not manifest.exists():
         return None
-    return int(json.loads(manifest.read_text())["splits"]["train"]["count"])
+    record = read_json(manifest)
+    try:
+        if any(record["declaration"][key] != declaration[key] for key in study.DATA_KEYS):
+            return None
+        return int(record["splits"]["train"]["count"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{manifest}: is no record of a prepared dataset; delete {manifest.parent}"
+        ) from error
+
+
+def _listed_images(declaration: Mapping[str, Any]) -> int | None:
+    """Training images of a folder that is not prepared yet, none of them opened.
+
+    None where the reader may download, and where the folder is at fault: preparation says how.
+    """
+    if declaration["reader"] not in _LISTING_READERS:
+        return None
+    reader = load_reader(declaration["reader"])
+    try:
+        raw = reader.read(
+            expand_root(dict(declaration)), declaration["size"], **declaration["options"]
+        )
+    except (UserError, OSError):
+        return None
+    return len(raw.splits["train"].labels)

@@ -1,5 +1,6 @@
 """What every program in scripts/ shares: logging, and errors as one line."""
 
+import json
 import logging
 import os
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from rankme.errors import UserError
 
@@ -27,6 +29,34 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {error}" if is_first_process() else 1)
     except OSError as error:
         sys.exit(f"error: {describe(error)}")
+
+
+def output_file(text: str) -> Path:
+    """The file of an --output, its folder made: what is wrong with it is told before any work.
+
+    Raises:
+        UserError: it is a folder.
+    """
+    path = Path(text)
+    if path.is_dir():
+        raise UserError(f"--output: {path} is a folder; name the file to write")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The value of an option that takes a JSON object.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{text!r} is not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise UserError(f'{text!r} is not a JSON object, such as {{"epochs": 28}}')
+    return value
 
 
 def is_first_process() -> bool:

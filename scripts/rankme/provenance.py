@@ -11,7 +11,7 @@ from typing import Any
 from rankme.files import sha256_file
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-_PACKAGES = ("torch", "numpy", "safetensors")
+_PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow", "safetensors")
 
 
 def provenance(seed: int | None, device: str, seconds: float, **digests: str) -> dict[str, Any]:

@@ -21,6 +21,19 @@ _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 _BOUNDS = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """PyYAML's safe loader, which lets a second key of one name win, refusing that."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name in names:
+            if name != "<<" and names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {name!r} stands there twice; remove one", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(file: Path) -> dict[str, Any]:
     """A YAML mapping, with strings such as 1e-6 as the numbers they stand for.
 
@@ -28,7 +41,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
         UserError: the file is missing, unreadable or no YAML mapping.
     """
     try:
-        value = yaml.safe_load(Path(file).read_text())
+        value = yaml.load(Path(file).read_text(), _UniqueKeys)
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -132,6 +145,8 @@ def _explained(error: jsonschema.ValidationError, place: str) -> Iterator[str]:
             yield f"{key}: {error.instance!r} is not of type {limit}{meaning}"
         case "minItems" | "minProperties" | "minLength":
             yield f"{key}: {error.instance!r} is too short, give at least {limit}{meaning}"
+        case "maxItems" | "maxProperties" | "maxLength":
+            yield f"{key}: {error.instance!r} is too long, give at most {limit}{meaning}"
         case "uniqueItems":
             yield f"{key}: {error.instance!r} names something twice; remove one{meaning}"
         case "pattern":

@@ -1,6 +1,6 @@
 """Speed of pretraining and of RankMe, as ratios within one run.
 
-  python tests/benchmarks/pretraining.py --output docs/benchmarks
+  python tests/benchmarks/pretraining.py --output docs/benchmarks/pretraining
 
 writes a table (Markdown) and a plot beside it. Every pair is measured in turns, so that a machine
 whose speed drifts does not favour one side; the ratio is the median over the turns.
@@ -9,15 +9,13 @@ whose speed drifts does not favour one side; the ratio is the median over the tu
 import argparse
 import json
 import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,20 +36,9 @@ from rankme.metrics import Gram, rankme_from_singular_values  # noqa: E402
 from rankme.schema import read_yaml  # noqa: E402
 from rankme.training import StopRequest, build_optimizer, pretrain  # noqa: E402
 from rankme.training.precision import compute_dtype  # noqa: E402
+from report import Row, cores, machine, write  # noqa: E402
 
 VIEWS = 2
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    what: str
-    ours: float
-    peer: float
-    unit: str
-    ratio: float
-    wanted: str
 
 
 def default_run(epochs: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -150,10 +137,6 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 def two_views(size: int) -> Callable[[Any], tuple[Tensor, Tensor]]:
     """SimCLR's recipe for small images as PIL transforms."""
     from torchvision.transforms import v2
@@ -196,10 +179,16 @@ def compare(
     )
 
 
+def rate_row(what: str, rates: tuple[float, float, float], wanted: str) -> Row:
+    ours, peer, ratio = rates
+    return Row(what, ours, peer, "views/s", ratio, wanted)
+
+
 def rankme_rows(samples: int = 25_600, dimension: int = 2_048) -> list[Row]:
     """The streaming Gram against a float64 singular value decomposition."""
     z = np.random.default_rng(0).standard_normal((samples, dimension), dtype=np.float32)
     z *= 1 / np.arange(1, dimension + 1, dtype=np.float32) ** 0.5
+    copy = z.nbytes * 2 / 2**20
 
     def streamed() -> float:
         gram = Gram(dimension)
@@ -211,19 +200,28 @@ def rankme_rows(samples: int = 25_600, dimension: int = 2_048) -> list[Row]:
         return rankme_from_singular_values(np.linalg.svd(z.astype(np.float64), compute_uv=False))
 
     (ours, fast), (exact, slow) = timed(streamed), timed(decomposed)
-    error = abs(ours - exact) / exact
+    error, memory = abs(ours - exact) / exact, peak_allocation(streamed)
     return [
         Row(f"RankMe of {samples:,} x {dimension:,}", fast, slow, "s", slow / fast, ">= 1"),
         Row("its relative difference from float64 SVD", error, 1e-6, "", error / 1e-6, "<= 1"),
         Row(
-            "its memory beside the embeddings (Gram, float64 copy)",
-            8 * dimension**2 / 2**20,
-            8 * samples * dimension / 2**20,
+            "its memory beside the embeddings, a float64 copy",
+            memory,
+            copy,
             "MiB",
-            dimension / samples,
+            memory / copy,
             "O(K^2)",
         ),
     ]
+
+
+def peak_allocation(function: Callable[[], float]) -> float:
+    """MiB that numpy holds at most while the function runs."""
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
 
 
 def timed(function: Callable[[], float]) -> tuple[float, float]:
@@ -238,65 +236,66 @@ IMPORT_AND_BUILD = (
 )
 
 
-def start_up_row(run: dict[str, Any], dataset: Path, turns: int) -> Row:
+CHILD = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
+
+
+def start_up_row(run: dict[str, Any], declaration: dict[str, Any], turns: int) -> Row:
     """From the command line to the end of the first step, against importing torch and building."""
-    one_step = run["training"] | {"epochs": 1, "rank_samples": 2}
-    images = load_dataset(dataset).splits["train"].labels.size
-    run = {**run, "training": one_step | {"batch_size": images}}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    batch = run["training"]["batch_size"]
+    few = {**declaration, "options": declaration["options"] | {"train_count": batch}}
+    one_step = {
+        **run,
+        "source": run["source"] | {"options": few["options"]},
+        "training": run["training"] | {"epochs": 1, "rank_samples": 2},
+    }
     with tempfile.TemporaryDirectory() as folder:
-        program = [sys.executable, str(ROOT / "scripts" / "pretrain.py"), "--device=cpu"]
-        program += [f"--run={json.dumps(run)}", f"--dataset={dataset / 'DATASET'}"]
-        program += [f"--output={folder}/MODEL"]
-        build = [sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)]
+        prepare(run["source"]["name"], few, Path(folder, "data"), workers=1)
         ours, peer, ratio = compare(
-            lambda: wall(program, environment), lambda: wall(build, environment), turns
+            lambda: child(program(one_step, Path(folder)))[0],
+            lambda: child([sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)])[0],
+            turns,
         )
     return Row("start to the end of a run of one step", ours, peer, "s", ratio, "<= 1.5")
 
 
-def wall(command: list[str], environment: dict[str, str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    return time.perf_counter() - start
+def memory_row(run: dict[str, Any], data: Path) -> Row:
+    """Peak memory of a whole run, against that of importing torch and building the network."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "data").symlink_to(data)
+        ours = child(program(run, Path(folder)))[1]
+    peer = child([sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)])[1]
+    return Row("peak memory of one run", ours, peer, "MiB", ours / peer, "")
 
 
-def table(rows: list[Row]) -> str:
-    lines = ["| what | here | peer | | ratio | wanted |", "|---|---:|---:|---|---:|---|"]
-    lines += [
-        f"| {r.what} | {r.ours:,.4g} | {r.peer:,.4g} | {r.unit} | {r.ratio:.2f} | {r.wanted} |"
-        for r in rows
+def program(run: dict[str, Any], folder: Path) -> list[str]:
+    """The command that trains `run` on `folder`/data."""
+    return [
+        sys.executable,
+        str(ROOT / "scripts" / "pretrain.py"),
+        "--device=cpu",
+        f"--run={json.dumps(run)}",
+        f"--dataset={folder / 'data' / 'DATASET'}",
+        f"--output={folder}/MODEL",
     ]
-    return "\n".join(lines)
 
 
-def plot(rows: list[Row], file: Path) -> None:
-    """Rates of pretraining beside those of its peers."""
-    from matplotlib.figure import Figure
-
-    rates = [row for row in rows if row.unit == "views/s"]
-    figure = Figure(figsize=(5, 0.6 + 0.7 * len(rates)), layout="constrained")
-    axes = figure.subplots()
-    for place, row in enumerate(rates):
-        axes.barh(place - 0.2, row.ours, 0.38, color="#0072B2", label="this project" * (not place))
-        axes.barh(place + 0.2, row.peer, 0.38, color="0.7", label="peer" * (not place))
-        axes.text(row.ours, place - 0.2, f" x {row.ratio:.2f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(rates)), [row.what for row in rates], fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlabel("views a second")
-    axes.margins(x=0.15)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    figure.savefig(file, dpi=200)
-
-
-def machine(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    name = models[0] if models else platform.processor()
-    return f"{cores()} cores of {name}"
+def child(command: list[str]) -> tuple[float, float]:
+    """Wall-clock seconds and peak memory in MiB of a command."""
+    # In between stands a small process, whose memory is what the command starts from: Linux counts
+    # that of the parent in the peak of its child.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", CHILD, *command],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    return time.perf_counter() - start, int(done.stdout) / 2**10
 
 
 def main() -> None:
@@ -309,31 +308,36 @@ def main() -> None:
     run, declaration = default_run(epochs=3)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        prepare("source", declaration, data, workers=cores())
+        prepare(run["source"]["name"], declaration, data, workers=cores())
         dataset = load_dataset(data)
+        torch.set_num_threads(1)  # As each run of the default study has.
         limit = compare(
             lambda: pretraining_rate(run, dataset, device),
             lambda: synthetic_rate(run, dataset, device),
             arguments.turns,
         )
+        torch.set_num_threads(cores())
         today = compare(
             lambda: pretraining_rate(run, dataset, device),
             lambda: pipeline_rate(run, dataset, device),
             arguments.turns,
         )
         rows = [
-            Row("against a synthetic batch", *limit[:2], "views/s", limit[2], ">= 0.90"),
-            Row("against PIL in a DataLoader", *today[:2], "views/s", today[2], ">= 2.5"),
+            Row(
+                "one thread, against a synthetic batch", *limit[:2], "views/s", limit[2], ">= 0.90"
+            ),
+            Row(
+                f"{cores()} threads, against PIL in a DataLoader",
+                *today[:2],
+                "views/s",
+                today[2],
+                ">= 2.5",
+            ),
             *rankme_rows(),
-            start_up_row(run, data, arguments.turns),
+            start_up_row(run, declaration, arguments.turns),
+            memory_row(run, data),
         ]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    heading = f"Measured on {machine(device)}, torch {torch.__version__}.\n"
-    note = f"\n\nPeak memory of the benchmark process: {peak:,.0f} MiB.\n"
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.with_suffix(".md").write_text(heading + "\n" + table(rows) + note)
-    plot(rows, arguments.output.with_suffix(".png"))
-    print(table(rows))
+    write(arguments.output, rows, machine(device), plotted="views/s")
 
 
 if __name__ == "__main__":

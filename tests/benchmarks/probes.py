@@ -1,7 +1,7 @@
 """The linear probe against how it is done elsewhere, as ratios within one run.
 
-  python tests/benchmarks/probes.py                                # minutes on two cores
-  python tests/benchmarks/probes.py --train 512 --test 512 --turns 1         # to see that it works
+  python tests/benchmarks/probes.py --output docs/benchmarks/probes           # minutes on two cores
+  ... --train 512 --test 512 --turns 1                                        # to see that it works
 
 One after another: each head of the grid is trained by torch.optim on features that the encoder
 computes anew in every epoch. One epoch of one head is timed; the grid takes heads x epochs of them,
@@ -33,7 +33,7 @@ import checks  # noqa: E402
 from rankme.artefacts import PretrainedModel, weights_digest  # noqa: E402
 from rankme.data.dataset import Dataset, load_dataset  # noqa: E402
 from rankme.data.prepare import prepare  # noqa: E402
-from rankme.device import choose_device, describe_device  # noqa: E402
+from rankme.device import choose_device  # noqa: E402
 from rankme.features import Features, extract, load_features, model_input  # noqa: E402
 from rankme.models import build_encoder, build_projector  # noqa: E402
 from rankme.probes.evaluate import head_scores  # noqa: E402
@@ -43,6 +43,7 @@ from rankme.probes.measures import accuracy  # noqa: E402
 from rankme.probes.settings import ProbeSettings  # noqa: E402
 from rankme.probes.split import stratified_split  # noqa: E402
 from rankme.schema import read_yaml  # noqa: E402
+from report import Row, machine, write  # noqa: E402
 
 CONFIG = ROOT / "config" / "config.yaml"
 SETTINGS = ProbeSettings(
@@ -135,6 +136,7 @@ def seconds(work: Callable[[], object], turns: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True, help="path without suffix")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--train", type=int, default=4096, help="training images")
     parser.add_argument("--test", type=int, default=8192, help="test images")
@@ -165,16 +167,29 @@ def main() -> None:
             top1_of(our_probe(features, device), features),
             scikit_learn_top1(features),
         )
-    print(f"{len(SETTINGS.grid())} heads, {arguments.train} images, {describe_device(device)}")
-    print("\n| what | here | peer | ratio | wanted |\n|---|---:|---:|---:|---|")
-    for what, here, there, wanted in (
-        ("probe against heads one after another, s", whole, one * epochs, ">= 20"),
-        ("probe against scikit-learn, same features, s", cached, peer, "> 1"),
-    ):
-        print(f"| {what} | {here:.2f} | {there:.2f} | {there / here:.1f} | {wanted} |")
-    gap = 100 * (top1 - peer_top1)
-    print(f"| top-1, % (difference in points) | {100 * top1:.2f} | {100 * peer_top1:.2f} |", end="")
-    print(f" {gap:+.2f} | within 0.5 |")
+    heads, images = len(SETTINGS.grid()), arguments.train
+    sequential = one * epochs
+    percent, peer_percent = 100 * top1, 100 * peer_top1
+    rows = [
+        Row(
+            f"{heads} heads, {images:,} images, against one after another",
+            whole,
+            sequential,
+            "s",
+            sequential / whole,
+            ">= 20",
+        ),
+        Row("against scikit-learn on the same features", cached, peer, "s", peer / cached, "> 1"),
+        Row(
+            "top-1, and the difference in points",
+            percent,
+            peer_percent,
+            "%",
+            percent - peer_percent,
+            ">= -0.5",
+        ),
+    ]
+    write(arguments.output, rows, machine(device), plotted="s")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,15 @@ def test_a_bad_config_stops_before_any_job_with_one_line(fresh) -> None:
     assert not (fresh.path / "results/datasets").exists()
 
 
+def test_a_key_that_stands_twice_in_a_config_is_told(fresh) -> None:
+    config = fresh.path / "config/config.yaml"
+    config.write_text(config.read_text() + "source: little-textures\n")
+    done = fresh.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert "config.yaml: is not valid YAML (the key 'source' stands there twice" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_truncated_model_is_named_and_nothing_is_made_of_it(finished) -> None:
     run = finished.runs()[0]
     model, features = run / "PRETRAINED_MODEL", run / "little-shapes/FEATURES"

@@ -17,8 +17,11 @@ sys.path[:0] = [
 import checks
 import study
 from rankme.errors import UserError
+from rankme.schema import read_yaml
 
 try:
+    for file in workflow.configfiles:
+        read_yaml(file)  # Snakemake lets a second key of one name win; this refuses it.
     STUDY = checks.load_study(config)
 except UserError as error:
     sys.exit(f"error in the config:\n{error}")

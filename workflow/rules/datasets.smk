@@ -1,5 +1,8 @@
 rule prepare_dataset:
-    """A dataset decoded once into arrays that all runs share (steps 3 and 7)."""
+    """A dataset decoded once into arrays that all runs share (steps 3 and 7).
+
+    Before all else: what is wrong with a dataset is told before an hour of training is spent.
+    """
     output:
         manifest="<results>/datasets/{dataset}/DATASET",
         arrays=expand(
@@ -14,6 +17,7 @@ rule prepare_dataset:
     conda:
         "../../envs/environment.yaml"
     threads: 32
+    priority: 1
     resources:
         declarations=STUDY["declarations"],
         mem_mb=2000,

@@ -1,11 +1,8 @@
 """Settings of the probe. Needs no torch."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
-
-from rankme.errors import UserError
 
 READOUTS = {
     "linear": "representation",
@@ -59,22 +56,6 @@ class ProbeSettings:
     knn_k: Sequence[int]
     mlp_width: int
     crop_scale: Sequence[float]
-
-    @classmethod
-    def from_json(cls, text: str) -> "ProbeSettings":
-        """Settings from a JSON object with these names.
-
-        Raises:
-            UserError: not JSON, or a setting is missing.
-        """
-        try:
-            given = json.loads(text)
-            return cls(**{field.name: given[field.name] for field in fields(cls)})
-        except ValueError as error:
-            raise UserError(f"--probe {text}: is not valid JSON ({error})") from error
-        except (KeyError, TypeError) as error:
-            names = ", ".join(field.name for field in fields(cls))
-            raise UserError(f"--probe {text}: must be a JSON object with {names}") from error
 
     def grid(self) -> list[GridPoint]:
         """Every combination of learning rate and weight decay."""

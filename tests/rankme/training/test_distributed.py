@@ -19,7 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from rankme.errors import UserError
-from rankme.training import Outcome, StopRequest, distributed, loop, pretrain
+from rankme.training import (
+    Outcome,
+    StopRequest,
+    build_optimizer,
+    distributed,
+    loop,
+    pretrain,
+)
 from rankme.training.batch_norm import synchronise_batch_norm
 from rankme.training.learner import Learner
 from rankme.training.monitor import RankMonitor
@@ -30,6 +37,9 @@ from tests.rankme.training.tiny import CPU, STEPS, tiny_dataset, tiny_run, train
 ROOT = Path(__file__).resolve().parents[3]
 PROCESSES = 2
 METHODS = ("SimCLR", "VICReg")
+BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-10}
+"""Relative errors of sums in another order. Gradients of BatchNorm's scales are small differences
+of large sums: in float32 only the gradient as one vector keeps to it, in float64 every part."""
 Found = dict[str, Any]
 
 
@@ -37,9 +47,13 @@ def learner_of(run: dict[str, Any]) -> Learner:
     return Learner(run, tiny_dataset(), CPU, Schedule.of(run["training"], 70))
 
 
-def first_step(method: str, folder: Path) -> Found:
+def first_step(method: str, dtype: torch.dtype, folder: Path) -> Found:
     """Loss, gradients and BatchNorm statistics of a run's first step."""
-    learner = learner_of(tiny_run(method=method, optimizer="sgd"))
+    run = tiny_run(method=method, optimizer="sgd")
+    learner = learner_of(run)
+    learner._optimizer = build_optimizer(learner.method.to(dtype), run["training"])
+    augment = learner._augmenter
+    learner._augmenter = lambda *batch: [view.to(dtype) for view in augment(*batch)]  # type: ignore[assignment]
     loss = learner.step(0)
     gradients = {f"gradient.{n}": p.grad for n, p in learner.method.named_parameters()}
     return {"loss": loss, **gradients, **dict(learner.method.named_buffers())}
@@ -147,7 +161,11 @@ def messages(folder: Path) -> Found:
 
 
 SCENES: dict[str, Callable[[Path], Found]] = {
-    **{f"first step {m}": lambda folder, m=m: first_step(m, folder) for m in METHODS},
+    **{
+        f"first step {m} {dtype}": lambda folder, m=m, dtype=dtype: first_step(m, dtype, folder)
+        for m in METHODS
+        for dtype in BOUNDS
+    },
     **{f"run {m}": lambda folder, m=m: whole_run(m, folder) for m in METHODS},
     "batch norm": batch_norm,
     "monitor": monitor,
@@ -220,19 +238,20 @@ def error(measured: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(measured.astype(np.float64) - expected) / scale)
 
 
+@pytest.mark.parametrize("dtype", BOUNDS)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_step_has_the_loss_gradient_and_statistics_of_one_process(
-    folder: Path, tmp_path: Path, method: str
+    folder: Path, tmp_path: Path, method: str, dtype: torch.dtype
 ) -> None:
-    whole = play(f"first step {method}", tmp_path)
-    for found in of_two(folder, f"first step {method}"):
+    scene = f"first step {method} {dtype}"
+    whole = play(scene, tmp_path)
+    gradients = [name for name in whole if name.startswith("gradient.")]
+    parts = set(whole) - (set(gradients) if dtype == torch.float32 else set())
+    for found in of_two(folder, scene):
         assert found.keys() == whole.keys()
-        gradients = [name for name in whole if name.startswith("gradient.")]
-        together = [np.concatenate([part[n].ravel() for n in gradients]) for part in (found, whole)]
-        assert error(*together) < 1e-5
-        # Gradients of BatchNorm's scales are small differences of large float32 sums.
-        bounds = {name: 1e-4 if name in gradients else 1e-5 for name in whole}
-        assert {n for n in whole if error(found[n], whole[n]) > bounds[n]} == set()
+        one = [np.concatenate([values[n].ravel() for n in gradients]) for values in (found, whole)]
+        assert error(*one) < BOUNDS[dtype]
+        assert {n for n in parts if error(found[n], whole[n]) > BOUNDS[dtype]} == set()
 
 
 @pytest.mark.parametrize("method", METHODS)
