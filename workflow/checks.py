@@ -22,7 +22,7 @@ from rankme.schema import (
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 
 # Readers that list files and never fetch any.
-_LISTING_READERS = ("image_folder", "tiny_imagenet")
+_LISTING_READERS = ("image_folder", "tiny_imagenet", "unlabelled_folder")
 
 
 def load_study(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,10 @@ for warning in checks.warnings(STUDY):
 
 RUNS = {(run.method, run.name): run for run in study.runs(STUDY)}
 DATASETS = study.evaluation_datasets(STUDY)
+LABELLED = study.labelled_datasets(STUDY)
+
+# Library files by which every cheap step reads and writes.
+READING = ("artefacts.py", "cli.py", "errors.py", "files.py", "schema.py")
 
 
 wildcard_constraints:
@@ -49,11 +53,11 @@ def declaration(wildcards):
 
 
 def for_all_runs(pattern):
-    """A pattern with {method} and {hparams}, and {dataset} if it has it, for all runs."""
+    """A pattern with {method} and {hparams}, and {dataset} if labelled, for all runs."""
     return [
         path
         for method, hparams in RUNS
-        for path in expand(pattern, method=method, hparams=hparams, dataset=DATASETS)
+        for path in expand(pattern, method=method, hparams=hparams, dataset=LABELLED)
     ]
 
 
@@ -65,6 +69,14 @@ def memory(wildcards, attempt):
 def training_time(wildcards, attempt):
     """Time limit of a pretraining job in minutes, doubled at each retry."""
     return STUDY["compute"]["runtime"] * 2 ** (attempt - 1)
+
+
+def show_answer():
+    """Say which run to use; the sentences stand before the table of claims."""
+    answer = Path(STUDY["pathvars"]["results"], "tables", "answer.rst")
+    if answer.exists():
+        sentences = answer.read_text().partition(".. csv-table")[0]
+        logger.info(sentences.replace("\\", "").strip())
 
 
 def code(*patterns):

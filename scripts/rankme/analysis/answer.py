@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -48,11 +49,11 @@ def _costs(selection: pd.DataFrame) -> Iterator[str]:
             f"{f'the {MEAN}' if row['role'] == 'mean' else row['dataset']}"
             for row in rows.to_dict("records")
         ]
-        n = int(rows["n"].max())
-        yield f"Against labels, choosing among {n} {method} runs by RankMe loses {', '.join(parts)}."
+        among = f"choosing among {int(rows['n'].max())} {method} runs by RankMe"
+        yield f"Against labels, {among} loses {', '.join(parts)}."
 
 
-def _between(row: dict[str, float]) -> str:
+def _between(row: dict[Any, Any]) -> str:
     if pd.isna(row["regret_low"]):
         return ""
     return f" ({100 * row['regret_low']:.1f} to {100 * row['regret_high']:.1f})"
@@ -72,7 +73,9 @@ def _verdicts(claims: pd.DataFrame) -> str:
         )
     body = "".join(f"   {line}\n" for line in stream.getvalue().splitlines())
     title = "Claims of the paper; each verdict is that of its weakest finding (claims.csv has all)"
-    header = '   :header: "", "claim", "verdict", "statistic (95 % interval)", "n", "of what, or why"'
+    header = (
+        '   :header: "", "claim", "verdict", "statistic (95 % interval)", "n", "of what, or why"'
+    )
     return f".. csv-table:: {title}\n{header}\n\n{body}"
 
 

@@ -58,7 +58,10 @@ def _correlation(
 ) -> Finding:
     row = correlate_columns(x, y)
     statistic = {"spearman": "Spearman's rho", "pearson": "Pearson's r"}[name]
-    if reason := row.get("reason", ""):
+    reason = row.get("reason", "")
+    if not reason and row["n"] < RUNS_OF_METHOD:
+        reason = f"{row['n']} runs, at least {RUNS_OF_METHOD} are needed"
+    if reason:
         return Finding(scope, statistic, n=row["n"], reason=reason)
     value, low, high, p = (float(row[name + end]) for end in ("", "_low", "_high", "_p"))
     test = p if above == 0 else 0.0
@@ -209,7 +212,7 @@ def samples_suffice(evidence: Evidence) -> Iterator[Finding]:
         reason = "RankMe against sample size was not measured"
         yield Finding(scope, statistic, within=within, reason=reason)
         return
-    halved = halving(evidence.convergence)
+    halved = evidence.of_sound_runs(halving(evidence.convergence))
     change, n = 100 * halved["change"].to_numpy(float), len(halved)
     ratio = (halved["samples"] / halved["k"]).max()
     value = float(change.mean()) if n else nan

@@ -130,7 +130,7 @@ def _several(
     if not found:
         raise UserError(
             f"{path}: has none of the columns {', '.join(dict.fromkeys(usual)) or 'top1, acc'}; "
-            f"say by {option} which of {', '.join(table)} to take"
+            f"say by {option} which of {', '.join(map(str, table))} to take"
         )
     return found
 
@@ -138,12 +138,12 @@ def _several(
 def _require(path: Path, table: pd.DataFrame, names: Sequence[str]) -> None:
     if missing := [name for name in names if name not in table]:
         raise UserError(
-            f"{path}: has no column {', '.join(missing)}; its columns are {', '.join(table)}"
+            f"{path}: has no column {', '.join(missing)}; its columns are {', '.join(map(str, table))}"
         )
 
 
 def _alike(table: pd.DataFrame) -> list[str]:
-    return [name for name in table if name.lower().startswith(ACCURACY_NAMES)]
+    return [name for name in map(str, table) if name.lower().startswith(ACCURACY_NAMES)]
 
 
 def _as_metrics(path: Path, ranks: Sequence[str]) -> dict[str, str]:
@@ -170,9 +170,7 @@ def _numbers(path: Path, column: pd.Series) -> pd.Series:
     return numbers.where(numbers.abs() < float("inf"))
 
 
-def _cleaned(
-    path: Path, table: pd.DataFrame, rank: str, accuracies: Sequence[str]
-) -> pd.DataFrame:
+def _cleaned(path: Path, table: pd.DataFrame, rank: str, accuracies: Sequence[str]) -> pd.DataFrame:
     usable = table[table[rank].notna() & table[list(accuracies)].notna().any(axis=1)]
     once = usable.drop_duplicates()
     for count, what in (
