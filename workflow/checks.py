@@ -21,6 +21,9 @@ from rankme.schema import (
 
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 
+# Pairs of numbers, the lower first.
+_RANGES = (("augmentation", "crop_scale"), ("probe", "crop_scale"), ("rank", "alpha_fit"))
+
 # Readers that list files and never fetch any.
 _LISTING_READERS = ("image_folder", "tiny_imagenet", "unlabelled_folder")
 
@@ -72,7 +75,7 @@ def section(name: str, given: Mapping[str, Any], place: str) -> dict[str, Any]:
     given = with_numbers(given)
     refuse(mistakes(given, schema, place))
     complete: dict[str, Any] = with_defaults(given, schema)
-    refuse(_falling_scales({name: complete}))
+    refuse(_falling_ranges({name: complete}))
     return complete
 
 
@@ -123,7 +126,7 @@ def _unknown_datasets(resolved: Mapping[str, Any], declared: Mapping[str, Any]) 
 def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
     if resolved["source"] in resolved["targets"]:
         yield f"targets: the source {resolved['source']!r} is evaluated always; remove it here"
-    yield from _falling_scales(resolved)
+    yield from _falling_ranges(resolved)
     yield from _batches_too_large(resolved)
     for run in study.runs(resolved):
         epochs, warmup = (run.settings["training"][key] for key in ("epochs", "warmup_epochs"))
@@ -134,11 +137,11 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _falling_scales(sections: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("augmentation", "probe"):
-        low, high = sections.get(name, {}).get("crop_scale", (0, 1))
+def _falling_ranges(sections: Mapping[str, Any]) -> Iterator[str]:
+    for name, key in _RANGES:
+        low, high = sections.get(name, {}).get(key, (0, 1))
         if low > high:
-            yield f"{name}.crop_scale: {[low, high]} must rise; swap the two"
+            yield f"{name}.{key}: {[low, high]} must rise; swap the two"
 
 
 def _batches_too_large(resolved: Mapping[str, Any]) -> Iterator[str]:

@@ -4,11 +4,16 @@ A folder holds `<split>_representation.npy` (float32, N x D), `<split>_embedding
 N x K), `<split>_labels.npy` (int64, N; uint8, N x C where an image may have several classes) and
 `features.json`, which is written last: a folder without it is not whole. Reading needs no torch,
 and no array is ever read as a whole: ImageNet's are 10 GB each.
+
+Where they were asked for, `views_representation.npy` (float32, n x q x D) and `views_embedding.npy`
+are those of q augmented views of each of n training images.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,6 +21,7 @@ import numpy as np
 
 from rankme.artefacts import PretrainedModel, read_record, save_record, weights_digest
 from rankme.errors import UserError
+from rankme.metrics.rows import subset
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +30,16 @@ if TYPE_CHECKING:
 
 INDEX = "features.json"
 TAPS = ("representation", "embedding")
+VIEWS = "views"
+VIEWS_SEED = 0
+
+
+@dataclass(frozen=True)
+class ViewCount:
+    """How many augmented views are made: `views` of each of `images` training images."""
+
+    images: int
+    views: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,7 @@ class Features:
         classes: names of the classes, in the order of the labels.
         status: how pretraining ended: "completed", "diverged" or "collapsed".
         splits: features by name of the split.
+        views: by tap, features of augmented views, float32 (n, q, D); empty where none were made.
     """
 
     dataset: str
@@ -60,6 +77,7 @@ class Features:
     classes: list[str]
     status: str
     splits: dict[str, FeatureSplit]
+    views: dict[str, np.ndarray]
 
 
 def extract(
@@ -68,6 +86,7 @@ def extract(
     output: Path,
     device: "torch.device",
     batch_size: int,
+    views: ViewCount | None = None,
 ) -> None:
     """Write the features of every split of a dataset to the folder `output`.
 
@@ -75,14 +94,22 @@ def extract(
     model was trained at where the dataset's differs, and normalised with the statistics of the
     model's *source*, on whatever dataset, as in its training (`model_input`).
 
+    Args:
+        views: how many augmented views to extract as well, if any: of a fixed random subset of the
+            training images, by the augmentation that the model was trained with.
+
     Raises:
         RuntimeError: the forward pass changed the frozen weights or statistics.
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / INDEX).unlink(missing_ok=True)
+    made: tuple[int, int] | None = None
     with frozen(model):
         for name, split in dataset.splits.items():
             _extract_split(model, split, output, name, device, batch_size)
+        if views is not None:
+            images = dataset.splits["train"].images
+            made = _extract_views(model, images, output, device, batch_size, views)
     index = {
         "artefact": "FEATURES",
         "dataset": dataset.name,
@@ -90,6 +117,7 @@ def extract(
         "encoder_sha256": model.digest,
         "classes": dataset.classes,
         "splits": {name: len(split.labels) for name, split in dataset.splits.items()},
+        "views": made,
         "status": model.metadata["status"],
     }
     save_record(output / INDEX, index)
@@ -150,7 +178,8 @@ def load_features(folder: Path) -> Features:
     index = read_record(folder / INDEX, "FEATURES")
     splits = {name: _load_split(folder, name, count) for name, count in index["splits"].items()}
     names = ("dataset", "dataset_digest", "encoder_sha256", "classes", "status")
-    return Features(**{name: index[name] for name in names}, splits=splits)
+    views = _load_views(folder, index["views"]) if index.get("views") else {}
+    return Features(**{name: index[name] for name in names}, splits=splits, views=views)
 
 
 def _extract_split(
@@ -162,35 +191,74 @@ def _extract_split(
     batch_size: int,
 ) -> None:
     """Plain sequential writes, since a full disk ends a process that writes to a memory map."""
-    count = len(split.labels)
+    import torch
+
+    size, normalisation = model.metadata["image_size"], model.metadata["normalisation"]
     with ExitStack() as stack:
-        paths = {tap: output / f"{name}_{tap}.npy" for tap in TAPS}
-        files = {tap: stack.enter_context(path.open("wb")) for tap, path in paths.items()}
-        for start in range(0, count, batch_size):
-            outputs = _forward(model, split.images[start : start + batch_size], device)
-            for tap, rows in zip(TAPS, outputs, strict=True):
-                if start == 0:
-                    _write_header(files[tap], (count, rows.shape[1]))
-                files[tap].write(rows.tobytes())
+        files = _opened_files(stack, output, name)
+        for start in range(0, len(split.labels), batch_size):
+            images = torch.from_numpy(np.array(split.images[start : start + batch_size]))
+            batch = model_input(images.to(device), size, normalisation)
+            _write_rows(files, _forward(model, batch, device), (len(split.labels),))
     np.save(output / f"{name}_labels.npy", np.asarray(split.labels))
 
 
-def _write_header(stream: BinaryIO, shape: tuple[int, int]) -> None:
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(stream, header)
+def _extract_views(
+    model: PretrainedModel,
+    images: np.ndarray,
+    output: Path,
+    device: "torch.device",
+    batch_size: int,
+    count: ViewCount,
+) -> tuple[int, int]:
+    """Write the features of augmented views; returns the number of images and of views of each.
+
+    Of a recipe's two views each makes every second one. One seed, so that all models see the same
+    images, cropped and coloured alike.
+    """
+    import torch
+
+    from rankme.augment import Augmenter, recipe
+
+    size, augmentation = model.metadata["image_size"], model.metadata["run"]["augmentation"]
+    kinds = recipe(augmentation["recipe"], size, augmentation["crop_scale"])
+    kinds = tuple(islice(cycle(kinds), count.views))
+    augmenter = Augmenter(kinds, **model.metadata["normalisation"])
+    generator = torch.Generator().manual_seed(VIEWS_SEED)
+    rows = subset(len(images), count.images)
+    with ExitStack() as stack:
+        files = _opened_files(stack, output, VIEWS)
+        for some in np.array_split(rows, math.ceil(len(rows) * count.views / batch_size)):
+            batch = torch.from_numpy(np.array(images[some])).to(device)
+            views = torch.stack(augmenter(batch, generator), 1).flatten(0, 1)
+            _write_rows(files, _forward(model, views, device), (len(rows), count.views))
+    return len(rows), count.views
+
+
+def _opened_files(stack: ExitStack, output: Path, name: str) -> dict[str, BinaryIO]:
+    return {tap: stack.enter_context((output / f"{name}_{tap}.npy").open("wb")) for tap in TAPS}
+
+
+def _write_rows(
+    files: Mapping[str, BinaryIO], outputs: tuple[np.ndarray, np.ndarray], shape: tuple[int, ...]
+) -> None:
+    """Append rows (B, D) to arrays of `shape` and then D."""
+    for tap, rows in zip(TAPS, outputs, strict=True):
+        if files[tap].tell() == 0:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (*shape, rows.shape[1])}
+            np.lib.format.write_array_header_1_0(files[tap], header)
+        files[tap].write(rows.tobytes())
 
 
 def _forward(
-    model: PretrainedModel, images: np.ndarray, device: "torch.device"
+    model: PretrainedModel, batch: "torch.Tensor", device: "torch.device"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Representation (B, D) and embedding (B, K), float32, of uint8 images (B, H, W, 3)."""
+    """Representation (B, D) and embedding (B, K), float32, of normalised images (B, 3, S, S)."""
     import torch
 
     encoder, projector = model.encoder.to(device).eval(), model.projector.to(device).eval()
     with torch.inference_mode(), full_precision():
-        batch = torch.from_numpy(np.array(images)).to(device)
-        batch = model_input(batch, model.metadata["image_size"], model.metadata["normalisation"])
-        representation = encoder(batch)
+        representation = encoder(batch.contiguous(memory_format=torch.channels_last))
         embedding = projector(representation)
     return representation.cpu().numpy(), embedding.cpu().numpy()
 
@@ -204,6 +272,17 @@ def _load_split(folder: Path, name: str, count: int) -> FeatureSplit:
                 "delete the folder and extract the features again"
             )
     return FeatureSplit(**arrays)
+
+
+def _load_views(folder: Path, shape: Sequence[int]) -> dict[str, np.ndarray]:
+    arrays = {tap: _open_array(folder / f"{VIEWS}_{tap}.npy") for tap in TAPS}
+    for tap, array in arrays.items():
+        if list(array.shape[:2]) != list(shape):
+            raise UserError(
+                f"{folder / f'{VIEWS}_{tap}.npy'}: has the shape {array.shape}, {INDEX} says "
+                f"{shape}; delete the folder and extract the features again"
+            )
+    return arrays
 
 
 def _open_array(path: Path) -> np.ndarray:

@@ -30,7 +30,7 @@ encoder: {name: resnet10, width: 4, stem: stride2}
 projector: {widths: [16, 8]}
 training: {epochs: 1, batch_size: 40, optimizer: adamw, lr: 0.001, scale_lr: false,
            warmup_epochs: 0, rank_samples: 16, precision: float32}
-rank: {samples: 64}
+rank: {samples: 64, lidar_images: 12, lidar_views: 3}
 probe: {epochs: 2, milestones: [1], lr: [0.01, 0.1], weight_decay: [0]}
 compute: {threads: 1, device: cpu}
 methods:

@@ -60,7 +60,14 @@ def test_defaults_come_from_the_schema() -> None:
     del config["training"]["weight_decay"], config["rank"]
     resolved = checks.load_study(config)
     assert resolved["training"]["weight_decay"] == 1e-6
-    assert resolved["rank"] == {"samples": 25600, "eps": 1e-7}
+    assert resolved["rank"] == {
+        "samples": 25600,
+        "eps": 1e-7,
+        "alpha_fit": [10, 100],
+        "pair_rows": 2048,
+        "lidar_images": 1000,
+        "lidar_views": 10,
+    }
 
 
 CASES = {

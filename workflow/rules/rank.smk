@@ -1,5 +1,8 @@
 rule extract_features:
-    """Representations and embeddings of one dataset, read by the rank and by the probe."""
+    """Representations and embeddings of one dataset, read by the rank and by the probe.
+
+    Of all images as they are, and of augmented views of some.
+    """
     input:
         model="<results>/all_results/{method}/{hparams}/PRETRAINED_MODEL",
         dataset="<results>/datasets/{dataset}/DATASET",
@@ -17,13 +20,21 @@ rule extract_features:
         gpu=STUDY["compute"]["gpus"],
         mem_mb=memory,
         runtime=60,
+    params:
+        rank=json.dumps(
+            {key: STUDY["rank"][key] for key in ("lidar_images", "lidar_views")}
+        ),
     shell:
         "python scripts/extract_features.py --model {input.model:q} --dataset {input.dataset:q}"
-        " --device {resources.device} --output {output.features:q} > {log:q} 2>&1"
+        " --rank {params.rank:q} --device {resources.device} --output {output.features:q}"
+        " > {log:q} 2>&1"
 
 
 rule rank_dataset:
-    """Singular values and RankMe of one model on one dataset, without labels."""
+    """All label-free metrics of one model on one dataset (step 8).
+
+    On the source also RankMe against the number of samples, once a model.
+    """
     input:
         features="<results>/all_results/{method}/{hparams}/{dataset}/FEATURES",
     output:
@@ -33,14 +44,16 @@ rule rank_dataset:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory,
+        runtime=120,
     params:
-        samples=STUDY["rank"]["samples"],
-        eps=STUDY["rank"]["eps"],
+        rank=json.dumps(STUDY["rank"]),
+        convergence=lambda wildcards: (
+            "--convergence" if wildcards.dataset == STUDY["source"] else ""
+        ),
     shell:
-        "python scripts/evaluate_rank.py --features {input.features:q} --samples {params.samples}"
-        " --eps {params.eps} --output {output.rank:q} > {log:q} 2>&1"
+        "python scripts/evaluate_rank.py --features {input.features:q} --rank {params.rank:q}"
+        " {params.convergence} --output {output.rank:q} > {log:q} 2>&1"
 
 
 rule rankme:

@@ -1,6 +1,42 @@
-"""Label-free metrics of embeddings, one file a metric. Importing them does not import torch."""
+"""Label-free metrics of embeddings, one file a metric or family. Importing them needs no torch.
 
-from rankme.metrics.rankme import rankme, rankme_from_singular_values
-from rankme.metrics.spectrum import Gram
+Each takes a matrix N x K, those of augmented views n x q x K. Those of the spectrum also take a
+`Spectrum`, which a `Gram` makes of batches that were never in memory together::
 
-__all__ = ["Gram", "rankme", "rankme_from_singular_values"]
+    gram = Gram(dimension)
+    for batch in batches:
+        gram.update(batch)
+    spectrum = gram.spectrum()
+    rankme(spectrum), nesum(spectrum)
+"""
+
+from rankme.metrics.alpha_req import alpha_req
+from rankme.metrics.coherence import coherence
+from rankme.metrics.idest import idest
+from rankme.metrics.lidar import lidar
+from rankme.metrics.rankme import effective_rank, rankme, rankme_from_singular_values
+from rankme.metrics.ratios import condition_number, nesum, participation_ratio, stable_rank
+from rankme.metrics.registry import METRICS, Metric
+from rankme.metrics.spectrum import Gram, Spectrum
+from rankme.metrics.sphere import alignment, self_cluster, uniformity
+
+__all__ = [
+    "METRICS",
+    "Gram",
+    "Metric",
+    "Spectrum",
+    "alignment",
+    "alpha_req",
+    "coherence",
+    "condition_number",
+    "effective_rank",
+    "idest",
+    "lidar",
+    "nesum",
+    "participation_ratio",
+    "rankme",
+    "rankme_from_singular_values",
+    "self_cluster",
+    "stable_rank",
+    "uniformity",
+]

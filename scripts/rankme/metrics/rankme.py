@@ -1,19 +1,15 @@
-"""RankMe: the exponential of the entropy of the singular values of the embeddings."""
-
-from typing import TYPE_CHECKING
+"""RankMe and the effective rank: the exponential of the entropy of the singular values."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rankme.metrics.spectrum import Gram
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from rankme.metrics.rows import Embeddings
+from rankme.metrics.spectrum import Spectrum, spectrum_of
 
 EPS = 1e-7
 
 
-def rankme(embeddings: "np.ndarray | Tensor", eps: float = EPS) -> float:
+def rankme(embeddings: Embeddings | Spectrum, eps: float = EPS) -> float:
     """RankMe of a matrix of embeddings (Garrido et al., ICML 2023, equation 1).
 
     The raw matrix counts: no centring, no normalisation of rows or columns. The spectrum comes from
@@ -21,7 +17,8 @@ def rankme(embeddings: "np.ndarray | Tensor", eps: float = EPS) -> float:
     embeddings need 0.1 GB beside themselves.
 
     Args:
-        embeddings: N x K, a numpy array or a torch tensor of any dtype on any device.
+        embeddings: N x K, an array, a torch tensor of any dtype on any device, or a list of rows;
+            or their `Spectrum`.
         eps: added to each of the min(N, K) shares of the spectrum.
 
     Returns:
@@ -29,15 +26,19 @@ def rankme(embeddings: "np.ndarray | Tensor", eps: float = EPS) -> float:
         2,048 values gives 2,050.78 at 1e-7).
 
     Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
+        ValueError: not a matrix, an empty one, or one with NaN or infinite values; or eps is
+            negative, NaN or infinite.
     """
-    if embeddings.ndim != 2 or 0 in embeddings.shape:
-        raise ValueError(f"embeddings have shape {tuple(embeddings.shape)}, expected N x K")
-    rows, columns = embeddings.shape
-    tall = embeddings if rows >= columns else embeddings.T
-    gram = Gram(min(rows, columns))
-    gram.update(tall)
-    return rankme_from_singular_values(gram.singular_values(), eps)
+    return rankme_from_singular_values(spectrum_of(embeddings).singular_values, eps)
+
+
+def effective_rank(embeddings: Embeddings | Spectrum) -> float:
+    """Effective rank of a matrix of embeddings (Roy & Vetterli, 2007): RankMe with eps 0.
+
+    Raises:
+        ValueError: as `rankme`.
+    """
+    return rankme(embeddings, eps=0.0)
 
 
 def rankme_from_singular_values(sigma: ArrayLike, eps: float = EPS) -> float:
@@ -51,13 +52,15 @@ def rankme_from_singular_values(sigma: ArrayLike, eps: float = EPS) -> float:
         eps: added to each share, outside the fraction.
 
     Raises:
-        ValueError: empty, negative, NaN or infinite values.
+        ValueError: empty, negative, NaN or infinite values, or such an eps.
     """
     sigma = np.asarray(sigma, dtype=np.float64)
     if sigma.ndim != 1 or sigma.size == 0:
         raise ValueError(f"singular values have shape {sigma.shape}, expected (n,) with n >= 1")
     if not np.isfinite(sigma).all() or sigma.min() < 0:
         raise ValueError("singular values must be finite and not negative")
+    if not (np.isfinite(eps) and eps >= 0):
+        raise ValueError(f"eps is {eps}, must be finite and not negative")
     total = sigma.sum()
     shares = (sigma / total if total > 0 else sigma) + eps
     shares = shares[shares > 0]  # 0 ln 0 = 0

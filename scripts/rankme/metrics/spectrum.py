@@ -1,12 +1,18 @@
-"""Singular values of a tall matrix of embeddings, in one pass and O(K^2) memory."""
+"""Singular values and covariance of a matrix of embeddings, in one pass and O(K^2) memory."""
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rankme.metrics.rows import as_matrix
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from rankme.metrics.rows import Embeddings
 
 
 class Gram:
@@ -20,12 +26,15 @@ class Gram:
     Attributes:
         count: number N of rows seen.
         matrix: K x K float64, of the kind and on the device of the batches.
+        sum: their sum, (K,) float64, likewise.
     """
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
         self.count = 0
-        self.matrix: Any = 0.0  # takes its kind and device from the first batch
+        # These take their kind and device from the first batch.
+        self.matrix: Any = 0.0
+        self.sum: Any = 0.0
 
     def update(self, batch: "np.ndarray | Tensor") -> None:
         """Add the rows of `batch` (n x K); at most O(K^2) of it is held in float64 at a time.
@@ -40,8 +49,10 @@ class Gram:
         rows = max(self.dimension, 1024)
         for start in range(0, len(batch), rows):
             block = _float64(batch[start : start + rows])
-            with np.errstate(invalid="ignore", over="ignore"):  # singular_values() reports it
-                self.matrix += block.T @ block
+            with np.errstate(invalid="ignore", over="ignore"):  # `Spectrum` reports it
+                # Not in place: a `Spectrum` may hold what was summed so far.
+                self.matrix = self.matrix + block.T @ block
+                self.sum = self.sum + block.sum(0)
         self.count += len(batch)
 
     def __add__(self, other: "Gram") -> "Gram":
@@ -51,8 +62,48 @@ class Gram:
         total = Gram(self.dimension)
         total.count = self.count + other.count
         total.matrix = self.matrix + other.matrix
+        total.sum = self.sum + other.sum
         return total
 
+    def spectrum(self) -> "Spectrum":
+        """What the metrics of the spectrum are computed from.
+
+        Raises:
+            ValueError: no rows yet, or a value is NaN, infinite or overflows when squared.
+        """
+        if self.count == 0:
+            raise ValueError("no embeddings: the spectrum of zero rows is not defined")
+        return Spectrum(self.matrix, self.sum, self.count, self.dimension)
+
+    def singular_values(self) -> np.ndarray:
+        """The min(N, K) singular values of Z, as `Spectrum` gives them."""
+        return self.spectrum().singular_values
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The spectrum of embeddings Z, N x K, each part of it computed when first asked for.
+
+    Attributes:
+        gram: Z^T Z, float64 (K, K); or Z Z^T, (N, N).
+        sum: sum of the rows, float64 (K,); None where gram is Z Z^T.
+        count: number N of rows.
+        dimension: number K of columns.
+
+    Raises:
+        ValueError: a value is NaN, infinite or overflows when squared.
+    """
+
+    gram: Any
+    sum: Any | None
+    count: int
+    dimension: int
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.gram.trace()):
+            raise ValueError("embeddings hold NaN, infinite or too large values; has it diverged?")
+
+    @cached_property
     def singular_values(self) -> np.ndarray:
         """The min(N, K) singular values of Z, float64, in descending order.
 
@@ -60,17 +111,56 @@ class Gram:
         (measured: up to 30 * 2.2e-16 at K = 2048) and become 0. Singular values below 1e-7 of the
         largest are lost with them, which moves RankMe by less than 0.4 %, and only where one
         direction holds nearly everything.
-
-        Raises:
-            ValueError: no rows yet, or a value is NaN, infinite or overflows when squared.
         """
-        if self.count == 0:
-            raise ValueError("no embeddings: the spectrum of zero rows is not defined")
-        if not math.isfinite(self.matrix.trace()):
-            raise ValueError("embeddings hold NaN, infinite or too large values; has it diverged?")
-        eigenvalues = _eigenvalues(self.matrix)[::-1][: min(self.count, self.dimension)]
-        floor = math.sqrt(self.dimension) * np.finfo(np.float64).eps * eigenvalues[0]
-        return np.sqrt(np.where(eigenvalues > floor, eigenvalues, 0.0).clip(min=0.0))
+        values = _eigenvalues(self.gram)[::-1][: min(self.count, self.dimension)]
+        return np.sqrt(without_rounding(values, self._resolution * values[0]))
+
+    @cached_property
+    def covariance_eigenvalues(self) -> np.ndarray:
+        """The min(N - 1, K) eigenvalues of the covariance of Z's columns, float64, descending.
+
+        Those below the rounding errors of Z^T Z become 0: variance that is less than 1e-14 of the
+        squared mean cannot be told from none. Empty for a single row.
+        """
+        values = _eigenvalues(self._centred())[::-1][: min(self.count - 1, self.dimension)]
+        floor = self._resolution * self.singular_values[0] ** 2
+        return without_rounding(values, floor) / max(self.count - 1, 1)
+
+    def _centred(self) -> Any:
+        """The Gram matrix of Z less its mean row."""
+        if self.sum is not None:
+            mean = self.sum / self.count
+            return self.gram - self.count * mean[:, None] * mean
+        mean = self.gram.mean(0)
+        return self.gram - mean - mean[:, None] + mean.mean()
+
+    @property
+    def _resolution(self) -> float:
+        return math.sqrt(len(self.gram)) * float(np.finfo(np.float64).eps)
+
+
+def spectrum_of(embeddings: "Embeddings | Spectrum") -> Spectrum:
+    """The spectrum of a matrix, from the smaller of its two Gram matrices.
+
+    Raises:
+        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
+    """
+    if isinstance(embeddings, Spectrum):
+        return embeddings
+    matrix = as_matrix(embeddings)
+    rows, columns = matrix.shape
+    gram = Gram(min(rows, columns))
+    if rows >= columns:
+        gram.update(matrix)
+        return gram.spectrum()
+    gram.update(matrix.T)
+    return Spectrum(gram.matrix, None, rows, columns)
+
+
+def without_rounding(values: np.ndarray, floor: float) -> np.ndarray:
+    """Eigenvalues of a matrix that has no negative ones: those up to `floor` are 0."""
+    kept: np.ndarray = np.where(values > max(floor, 0.0), values, 0.0)
+    return kept
 
 
 def _float64(rows: "np.ndarray | Tensor") -> Any:

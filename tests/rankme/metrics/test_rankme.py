@@ -185,6 +185,18 @@ def test_impossible_singular_values_are_refused(sigma):
         rankme_from_singular_values(sigma)
 
 
+@pytest.mark.parametrize("eps", [-1e-7, np.nan, np.inf])
+def test_an_impossible_eps_is_refused(eps):
+    with pytest.raises(ValueError, match=r"eps is .* must be finite and not negative"):
+        rankme(np.eye(4), eps)
+
+
+def test_a_list_of_rows_is_a_matrix():
+    assert rankme([[2, 0, 0], [0, 1, 0], [0, 0, 1]], eps=0) == pytest.approx(
+        2.8284271247, abs=5e-11
+    )
+
+
 def test_metrics_of_arrays_do_not_import_torch():
     program = (
         "import sys, numpy, rankme.metrics as m;"

@@ -94,6 +94,7 @@ def write_model(path: Path, status: str = "completed", scale: float = 1.0) -> Pa
             "source": {"name": "levels"},
             "encoder": ENCODER,
             "projector": {"widths": WIDTHS},
+            "augmentation": {"recipe": "byol", "crop_scale": [0.2, 1.0]},
         },
         "status": status,
         "image_size": SIZE,

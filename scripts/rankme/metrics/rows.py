@@ -1,0 +1,85 @@
+"""Rows of embeddings as the metrics read them: in blocks of float64, or a fixed random subset."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Embeddings: TypeAlias = Union[np.ndarray, "Tensor", Sequence[Sequence[float]]]
+"""A matrix N x K: a numpy array, a torch tensor on any device, or a list of rows."""
+
+BLOCK_BYTES = 64 * 2**20
+"""Of float64 rows that are held at a time."""
+
+SUBSET_SEED = 0
+
+
+def as_matrix(embeddings: Embeddings) -> "np.ndarray | Tensor":
+    """Embeddings as an array or a tensor.
+
+    Raises:
+        ValueError: not a matrix, or an empty one.
+    """
+    return _checked(embeddings, "N x K", 2)
+
+
+def as_views(views: Any) -> "np.ndarray | Tensor":
+    """Embeddings of q views of each of n images, n x q x K, as an array or a tensor.
+
+    Raises:
+        ValueError: of another shape, or empty.
+    """
+    return _checked(views, "n x q x K: q views of n images", 3)
+
+
+def blocks(embeddings: "np.ndarray | Tensor") -> Iterator[np.ndarray]:
+    """The rows (or images), in order, in blocks of float64 on the host.
+
+    Raises:
+        ValueError: a value is NaN or infinite.
+    """
+    row_bytes = 8 * int(np.prod(embeddings.shape[1:]))
+    step = max(1, BLOCK_BYTES // row_bytes)
+    for start in range(0, len(embeddings), step):
+        block = _host(embeddings[start : start + step])
+        if not np.isfinite(block).all():
+            raise ValueError("embeddings hold NaN or infinite values; has it diverged?")
+        yield block
+
+
+def whole(embeddings: "np.ndarray | Tensor") -> np.ndarray:
+    """All rows at once in float64 on the host.
+
+    Raises:
+        ValueError: a value is NaN or infinite.
+    """
+    return np.concatenate(list(blocks(embeddings)))
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows (last axis) scaled to norm 1; NaN for a row of zeros, which has no direction."""
+    largest = np.abs(rows).max(-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        rows = rows / largest  # so that squares neither overflow nor vanish
+        return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def subset(count: int, samples: int) -> np.ndarray:
+    """Sorted indices of `samples` of `count` rows: always the same, nested in `samples`."""
+    return np.sort(np.random.default_rng(SUBSET_SEED).permutation(count)[:samples])
+
+
+def _checked(values: Any, form: str, axes: int) -> "np.ndarray | Tensor":
+    array = values if hasattr(values, "ndim") else np.asarray(values)
+    if array.ndim != axes or 0 in array.shape:
+        raise ValueError(f"embeddings have shape {tuple(array.shape)}, expected {form}")
+    return array
+
+
+def _host(rows: "np.ndarray | Tensor") -> np.ndarray:
+    if isinstance(rows, np.ndarray):
+        return rows.astype(np.float64, copy=False)
+    return rows.detach().cpu().double().numpy()
