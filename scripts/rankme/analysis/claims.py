@@ -15,7 +15,7 @@ from scipy.stats import bootstrap, linregress, t
 
 from rankme.analysis.coefficients import resampled_ranks
 from rankme.analysis.curves import halving
-from rankme.analysis.groups import MEAN, Group, scores
+from rankme.analysis.groups import MEAN, Group
 from rankme.analysis.resampling import (
     CONFIDENCE,
     RESAMPLES,
@@ -130,7 +130,7 @@ def _over_sweeps(
         group
         for group in evidence.sweeps
         if evidence.source and len(group.runs) >= RUNS_OF_SWEEP
-        if set(metrics) <= set(scores(group.runs).dropna(axis=1))
+        if set(metrics) <= set(group.scores().dropna(axis=1))
     ]
     if len(sweeps) < SWEEPS:
         reason = (
@@ -153,7 +153,7 @@ def _regrets(
     group: Group, source: str, metrics: tuple[str, ...], generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Regrets on the source in points: (metrics,) and, of resampled runs, (metrics, B)."""
-    top1, score = group.accuracy[source].to_numpy(float), scores(group.runs)
+    top1, score = group.accuracy[source].to_numpy(float), group.scores()
     # Sweeps of as many runs share their resamples, which must not move together.
     counts = generator.permutation(resample_counts(len(top1)))
     every = np.ones((1, len(top1)))
@@ -245,7 +245,7 @@ def embedding_follows_representation(evidence: Evidence) -> Iterator[Finding]:
 def _accuracies(evidence: Evidence, column: str, above: float) -> Iterator[Finding]:
     for group in evidence.methods:
         for dataset, role in group.roles.items():
-            if role != "mean" and column in evidence.results:
+            if role != "mean":
                 other = evidence.column(group, dataset, column)
                 top1 = group.accuracy[dataset].to_numpy(float)
                 yield _correlation(f"{group.method}, {dataset}", other, top1, above)
@@ -258,7 +258,7 @@ def other_readouts(evidence: Evidence) -> Iterator[Finding]:
         rank = group.runs["rankme"].to_numpy(float)
         for dataset, role in group.roles.items():
             for readout in ("knn", "mlp"):
-                if role != "mean" and f"top1_{readout}" in evidence.results:
+                if role != "mean":
                     top1 = evidence.column(group, dataset, f"top1_{readout}")
                     yield _correlation(f"{group.method}, {dataset}, {readout}", rank, top1, 0.0)
 

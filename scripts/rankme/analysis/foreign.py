@@ -137,9 +137,8 @@ def _several(
 
 def _require(path: Path, table: pd.DataFrame, names: Sequence[str]) -> None:
     if missing := [name for name in names if name not in table]:
-        raise UserError(
-            f"{path}: has no column {', '.join(missing)}; its columns are {', '.join(map(str, table))}"
-        )
+        there = ", ".join(map(str, table))
+        raise UserError(f"{path}: has no column {', '.join(missing)}; its columns are {there}")
 
 
 def _alike(table: pd.DataFrame) -> list[str]:

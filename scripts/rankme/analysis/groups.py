@@ -45,6 +45,7 @@ class Group:
         runs: a row a run.
         accuracy: the same rows, a column a labelled dataset: the source, the targets, `MEAN`.
         roles: role of each column of `accuracy`: "source", "target" or "mean".
+        columns: `metric_columns` of the method.
     """
 
     method: str
@@ -53,6 +54,12 @@ class Group:
     runs: pd.DataFrame
     accuracy: pd.DataFrame
     roles: dict[str, str]
+    columns: dict[str, tuple[str, str]]
+
+    def scores(self) -> pd.DataFrame:
+        """A column for each metric, higher where it promises the better model."""
+        turned = {c: _score(metric, self.runs[c]) for c, (metric, _) in self.columns.items()}
+        return pd.DataFrame(turned, index=self.runs.index, dtype=float)
 
     def key(self, dataset: str) -> dict[str, str]:
         """The columns `KEYS` of a row about one dataset."""
@@ -81,15 +88,6 @@ def metric_columns(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
         for name in METRICS
         if name + ending in table and table[name + ending].notna().any()
     }
-
-
-def scores(runs: pd.DataFrame) -> pd.DataFrame:
-    """A column for each of `metric_columns`, higher where the metric promises the better model."""
-    return pd.DataFrame(
-        {column: _score(m, runs[column]) for column, (m, _) in metric_columns(runs).items()},
-        index=runs.index,
-        dtype=float,
-    )
 
 
 def _score(metric: str, values: pd.Series) -> np.ndarray:
@@ -134,12 +132,14 @@ def groups(results: pd.DataFrame) -> Iterator[Group]:
     accuracy = labelled.pivot(index=["method", "run"], columns="dataset", values="top1")
     accuracy = accuracy.reindex(index=runs.index, columns=list(roles))
     for method, of_method in runs.groupby("method", sort=False):
+        columns = metric_columns(of_method)
         for sweep in _sweeps(of_method):
             pooled = sweep == ALL_SWEEPS
             members = of_method[pooled | of_method["sweep"].isin([sweep, DEFAULT])]
             for subset in (NON_DEGENERATE, ALL_RUNS):
                 rows = members if subset == ALL_RUNS else members[~degenerate(members)]
-                yield Group(str(method), sweep, subset, rows, accuracy.loc[rows.index], roles)
+                top1 = accuracy.loc[rows.index]
+                yield Group(str(method), sweep, subset, rows, top1, roles, columns)
 
 
 def _sweeps(of_method: pd.DataFrame) -> list[str]:

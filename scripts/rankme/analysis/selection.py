@@ -7,13 +7,10 @@ import numpy as np
 import pandas as pd
 
 from rankme.analysis.groups import (
-    ALL_SWEEPS,
     DEFAULT,
     KEYS,
     Group,
     groups,
-    metric_columns,
-    scores,
 )
 from rankme.analysis.noise import seed_noise
 from rankme.analysis.resampling import percentile_interval, resample_counts
@@ -99,7 +96,7 @@ def plateau_run(runs: pd.DataFrame, parameter: str, noise: float) -> int | None:
 
 
 def _of_group(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
-    columns, table = metric_columns(group.runs), scores(group.runs)
+    columns, table = group.columns, group.scores()
     default = (group.runs["sweep"] == DEFAULT).to_numpy()
     chosen = plateau_run(group.runs, group.sweep, seed_noise(group.runs))
     for dataset in map(str, group.accuracy):
@@ -114,8 +111,6 @@ def _of_group(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
             if column == "rankme" and chosen is not None and usable.all():
                 row = choice.row(default, fixed=chosen)
                 yield dataset, {**about, "rule": PLATEAU, **row}
-        if not columns and group.sweep == ALL_SWEEPS:
-            yield dataset, {"metric": "rankme", "tap": "embedding", "n": 0, "reason": "no run"}
 
 
 class _Choice:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from rankme.analysis.coefficients import COEFFICIENTS, EXACT_RUNS
-from rankme.analysis.groups import KEYS, Group, groups, metric_columns, scores
+from rankme.analysis.groups import KEYS, Group, groups
 
 MINIMUM_RUNS = 3
 COLUMNS = (
@@ -73,8 +73,8 @@ def holm(p: ArrayLike) -> np.ndarray:
 
 def _of_group(group: Group) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
     """(column of the metric, dataset) -> row, computed together where the same runs count."""
-    columns, accuracy = metric_columns(group.runs), group.accuracy
-    metrics, seeds = scores(group.runs), group.runs["seed"].to_numpy()
+    columns, accuracy = group.columns, group.accuracy
+    metrics, seeds = group.scores(), group.runs["seed"].to_numpy()
     for names, rows_x in _by_missing(metrics):
         for datasets, rows_y in _by_missing(accuracy):
             rows = rows_x & rows_y

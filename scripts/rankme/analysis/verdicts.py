@@ -116,7 +116,9 @@ class Evidence:
         return table[pd.MultiIndex.from_frame(table[["method", "run"]]).isin(sound)]
 
     def column(self, group: Group, dataset: str, name: str) -> np.ndarray:
-        """A column of `results` on one dataset, for the runs of a group, (n,)."""
+        """A column of `results` on one dataset, for the runs of a group, (n,); NaN if unknown."""
+        if name not in self.results:
+            return np.full(len(group.runs), nan)
         of_dataset = self.results[self.results["dataset"] == dataset]
         values = of_dataset.set_index(["method", "run"])[name].reindex(group.runs.index)
         return values.to_numpy(float)

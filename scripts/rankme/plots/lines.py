@@ -52,7 +52,7 @@ def draw(lines: pd.DataFrame, colours: "Colours", x: Axis, y: Axis) -> Figure:
         mappable = ScalarMappable(colours.norm, COLOURS)
         bar = figure.colorbar(mappable, ax=cells, label=colours.label, pad=0.02, aspect=25)
         if isinstance(colours.norm, LogNorm):
-            _log_ticks(bar.ax.yaxis, colours.norm.vmax / colours.norm.vmin)
+            _log_ticks(bar.ax.yaxis, colours.runs["colour"].max() / colours.runs["colour"].min())
         bar.outline.set_linewidth(0.5)
     return figure
 
@@ -113,7 +113,8 @@ def _panel(axes: Axes, lines: pd.DataFrame, norm: Normalize, x: Axis, y: Axis) -
         axes.add_collection(collection)
     single = lines.groupby("run")["x"].transform("size") == 1
     axes.scatter(
-        *lines.loc[single, ["x", "y"]].to_numpy().T,
+        lines.loc[single, "x"],
+        lines.loc[single, "y"],
         c=lines.loc[single, "colour"],
         cmap=COLOURS,
         norm=norm,
