@@ -73,10 +73,9 @@ def _verdicts(claims: pd.DataFrame) -> str:
         )
     body = "".join(f"   {line}\n" for line in stream.getvalue().splitlines())
     title = "Claims of the paper; each verdict is that of its weakest finding (claims.csv has all)"
-    header = (
-        '   :header: "", "claim", "verdict", "statistic (95 % interval)", "n", "of what, or why"'
-    )
-    return f".. csv-table:: {title}\n{header}\n\n{body}"
+    names = '"", "claim", "verdict", "statistic (95 % interval)", "n", "of what, or why"'
+    options = f"   :header: {names}\n   :widths: 5 32 14 18 5 26"
+    return f".. csv-table:: {title}\n{options}\n\n{body}"
 
 
 def _plain(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from math import nan
 from numbers import Number
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -200,11 +201,11 @@ class _Record:
             self._refuse(f"{'.'.join(keys)} is {value!r:.40}, expected {words[kind.__name__]}")
         return value
 
-    def measured(self, dataset: str, tap: str, metric: str) -> float | None:
-        """A metric's value; None where it is null or, but for RankMe, was not measured."""
+    def measured(self, dataset: str, tap: str, metric: str) -> float:
+        """A metric's value; NaN where it is null or, but for RankMe, was not measured."""
         values = self.get("datasets", dataset, tap, kind=dict)
         if values.get(metric) is None and (metric in values or metric != "rankme"):
-            return None
+            return nan
         return float(self.get("datasets", dataset, tap, metric, kind=Number))
 
     def interval(self, *keys: str) -> tuple[float, float]:

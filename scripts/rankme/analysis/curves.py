@@ -106,8 +106,8 @@ def halving(convergence: pd.DataFrame) -> pd.DataFrame:
     """
     keys = list(KEYS)
     ordered = convergence.sort_values("samples", kind="stable")
-    whole = ordered.drop_duplicates(keys, keep="last").set_index(keys)[["samples", "mean"]]
-    both = ordered.join(whole, on=keys, rsuffix="_of_all")
+    whole = ordered.drop_duplicates(keys, keep="last")[[*keys, "samples", "mean"]]
+    both = ordered.merge(whole, on=keys, suffixes=("", "_of_all"))
     half = both[(both["samples"] <= both["samples_of_all"] / 2) & (both["mean_of_all"] > 0)]
     half = half.drop_duplicates(keys, keep="last")
     change = 1 - half["mean"].astype(float) / half["mean_of_all"].astype(float)

@@ -65,7 +65,7 @@ def _run(run: dict[Any, Any]) -> dict[str, Any]:
 
 def _on_dataset(rows: pd.DataFrame, order: list[Any]) -> dict[str, list[Any]]:
     """Accuracies in percent, their intervals and files, in the order of the runs."""
-    rows = rows.reindex(order)
+    rows = rows.reindex(index=order, columns=[*_MEASURES, "accuracy_file"])
     columns = {name: (100 * rows[name].astype(float)).round(3) for name in _MEASURES}
     measured = {name: [None if pd.isna(v) else v for v in c] for name, c in columns.items()}
     return measured | {"file": [v if isinstance(v, str) else None for v in rows["accuracy_file"]]}

@@ -100,7 +100,13 @@ def nothing_to_draw(why: str) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PDF, and as PNG beside it; the same figure gives the same bytes."""
+    """Write `figure` as PDF, and as PNG beside it; the same figure gives the same bytes.
+
+    Raises:
+        UserError: `path` does not end in .pdf.
+    """
+    if path.suffix != ".pdf":
+        raise UserError(f"{path}: a figure is written as .pdf, with a .png beside it")
     # Embedding fonts makes fontTools log some hundred lines at level INFO.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     targets = {path: {"CreationDate": None}, path.with_suffix(".png"): {}}
