@@ -7,7 +7,7 @@ import numpy as np
 from rankme.data.raw import RawDataset, RawSplit, list_images, require_root
 from rankme.errors import UserError
 
-OPTIONS: dict[str, dict[str, object]] = {}
+OPTIONS = {}  # type: ignore[var-annotated]
 LABELLED = False
 
 
