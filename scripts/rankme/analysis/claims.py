@@ -11,17 +11,17 @@ from math import inf, nan
 from typing import Any
 
 import numpy as np
-from scipy.stats import bootstrap, linregress, t
+from scipy.stats import linregress, t
 
 from rankme.analysis.coefficients import resampled_ranks
 from rankme.analysis.curves import halving
 from rankme.analysis.groups import MEAN, Group
 from rankme.analysis.resampling import (
     CONFIDENCE,
-    RESAMPLES,
     SEED,
     percentile_interval,
     resample_counts,
+    resampled_means,
 )
 from rankme.analysis.selection import first
 from rankme.analysis.statistics import correlate_columns
@@ -224,10 +224,8 @@ def samples_suffice(evidence: Evidence) -> Iterator[Finding]:
     if reason:
         yield Finding(scope, statistic, value, n=n, within=within, reason=reason)
         return
-    found = bootstrap(
-        (change,), np.mean, n_resamples=RESAMPLES, method="BCa", rng=SEED, batch=1000
-    ).confidence_interval
-    yield Finding(scope, statistic, value, float(found.low), float(found.high), n, within)
+    interval = percentile_interval(resampled_means(change))
+    yield Finding(scope, statistic, value, *interval, n, within)
 
 
 @_claim("C8", "rho > .7 in each method on each dataset")

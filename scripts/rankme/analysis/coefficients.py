@@ -113,7 +113,8 @@ def _influence_error(x: np.ndarray, y: np.ndarray, value: np.ndarray) -> np.ndar
     n = len(x)
     squares = (x**2)[:, :, None] + (y**2)[:, None, :]
     influence = x[:, :, None] * y[:, None, :] - value * squares / 2
-    result: np.ndarray = np.sqrt((influence**2).mean(axis=0) / n) / (1 - value**2)
+    free = np.maximum(1 - value**2, 1e-12)
+    result: np.ndarray = np.sqrt((influence**2).mean(axis=0) / n) / free
     return result
 
 

@@ -13,6 +13,8 @@ RESAMPLES = 10_000
 CONFIDENCE = 0.95
 SEED = 0
 
+_BLOCK = 500
+
 _TIE = 1e-9
 """Statistics closer than this are equal: sums in another order differ in their last bits."""
 
@@ -33,6 +35,17 @@ def resample_counts(n: int) -> np.ndarray:
 def leave_one_out(n: int) -> np.ndarray:
     """The n resamples that lack one run each, (n, n)."""
     return 1.0 - np.eye(n)
+
+
+def resampled_means(values: np.ndarray) -> np.ndarray:
+    """Mean of values (n,) in each resample, (B,)."""
+    counts, n = resample_counts(len(values)), len(values)
+    # In blocks, since numpy makes floats of all counts before it multiplies.
+    blocks = (counts[i : i + _BLOCK].astype(np.float32) for i in range(0, RESAMPLES, _BLOCK))
+    centre = values.mean()
+    shifted = (values - centre).astype(np.float32)
+    means: np.ndarray = centre + np.concatenate([block @ shifted for block in blocks]) / n
+    return means
 
 
 def percentile_interval(resampled: np.ndarray) -> tuple[float, float]:

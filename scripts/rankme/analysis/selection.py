@@ -1,6 +1,7 @@
 """What it costs to choose a run by a label-free metric instead of by accuracy."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from rankme.analysis.groups import (
     groups,
 )
 from rankme.analysis.noise import seed_noise
-from rankme.analysis.resampling import percentile_interval, resample_counts
+from rankme.analysis.resampling import percentile_interval, resample_counts, resampled_means
 
 HIGHEST = "highest"
 PLATEAU = "plateau"
@@ -101,72 +102,66 @@ def _of_group(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
     chosen = plateau_run(group.runs, group.sweep, seed_noise(group.runs))
     for dataset in map(str, group.accuracy):
         top1 = group.accuracy[dataset].to_numpy(float)
+        choices: dict[bytes, _Choice] = {}
         for column, (metric, tap) in columns.items():
-            usable = table[column].notna().to_numpy() & np.isfinite(top1)
-            choice = _Choice(
-                group.runs[usable], column, table[column].to_numpy()[usable], top1[usable]
+            score = table[column].to_numpy(float)
+            usable = np.isfinite(score) & np.isfinite(top1)
+            choice = choices.get(usable.tobytes()) or _Choice(
+                group.runs["run"].to_numpy()[usable], top1[usable], default[usable]
             )
+            choices[usable.tobytes()] = choice
+            values = group.runs[column].to_numpy(float)[usable]
             about = {"metric": metric, "tap": tap}
-            yield dataset, {**about, "rule": HIGHEST, **choice.row(default[usable])}
+            yield dataset, {**about, "rule": HIGHEST, **choice.by(score[usable], values)}
             if column == "rankme" and chosen is not None and usable.all():
-                row = choice.row(default, fixed=chosen)
+                row = choice.by(score, values, fixed=chosen)
                 yield dataset, {**about, "rule": PLATEAU, **row}
 
 
 class _Choice:
-    """A choice among runs by score, and what it costs."""
+    """A choice among runs with accuracies, and what it costs; what metrics share is done once."""
 
-    def __init__(
-        self, runs: pd.DataFrame, column: str, score: np.ndarray, top1: np.ndarray
-    ) -> None:
-        self.runs, self.values, self.top1 = runs, runs[column].to_numpy(float), top1
-        self.by_score = np.argsort(-score, kind="stable")
+    def __init__(self, names: np.ndarray, top1: np.ndarray, default: np.ndarray) -> None:
+        self.names, self.top1 = names, top1
         self.by_top1 = np.argsort(-top1, kind="stable")
-        self.tied = int((score == score.max(initial=-np.inf)).sum())
+        self.random = top1.mean() if len(top1) else np.nan
+        self.usual = top1[default].mean() if default.any() else np.nan
 
-    def row(self, default: np.ndarray, fixed: int | None = None) -> dict[str, Any]:
+    def by(self, score: np.ndarray, values: np.ndarray, fixed: int | None = None) -> dict[str, Any]:
         """The columns of `select`; the selected run is `fixed` if given, without intervals."""
         n = len(self.top1)
         if n == 0:
             return {"n": 0, "tied": 0, "reason": "no run"}
-        selected = self.by_score[0] if fixed is None else fixed
-        random, usual = self.top1.mean(), self.top1[default].mean() if default.any() else np.nan
-        row = {
-            "n": n,
-            "tied": self.tied,
-            **self._about("selected", selected),
-            **self._about("best", self.by_top1[0]),
-            "random_top1": random,
-            "default_top1": usual,
-        }
+        order = np.argsort(-score, kind="stable")
+        selected, best = order[0] if fixed is None else fixed, self.by_top1[0]
+        row: dict[str, Any] = {"n": n, "tied": int((score == score[order[0]]).sum())}
+        for prefix, place in (("selected", selected), ("best", best)):
+            row |= {
+                f"{prefix}_run": self.names[place],
+                f"{prefix}_value": values[place],
+                f"{prefix}_top1": self.top1[place],
+            }
+        row |= {"random_top1": self.random, "default_top1": self.usual}
         if n == 1:
             return row | {"reason": "only one run to choose from"}
-        ours, best = self.top1[selected], self.top1[self.by_top1[0]]
-        row |= dict(zip(GAINS, (best - ours, ours - random, ours - usual), strict=True))
+        row |= self._gains(self.top1[selected], self.top1[best], self.random)
         if fixed is not None:
             return row
         if n < INTERVAL_RUNS:
             return row | {"reason": f"no interval from fewer than {INTERVAL_RUNS} runs"}
-        return row | self._intervals(usual)
+        ours = self.top1[first(resample_counts(n), order)]
+        for gain, resampled in self._gains(ours, *self._resampled).items():
+            row[f"{gain}_low"], row[f"{gain}_high"] = percentile_interval(resampled)
+        return row
 
-    def _about(self, prefix: str, place: int) -> dict[str, Any]:
-        return {
-            f"{prefix}_run": self.runs["run"].iloc[place],
-            f"{prefix}_value": self.values[place],
-            f"{prefix}_top1": self.top1[place],
-        }
+    def _gains(self, ours: Any, best: Any, random: Any) -> dict[str, Any]:
+        return dict(zip(GAINS, (best - ours, ours - random, ours - self.usual), strict=True))
 
-    def _intervals(self, usual: float) -> dict[str, float]:
-        counts = resample_counts(len(self.top1))
-        ours, best = (self.top1[first(counts, o)] for o in (self.by_score, self.by_top1))
-        random = counts @ self.top1 / len(self.top1)
-        resampled = dict(zip(GAINS, (best - ours, ours - random, ours - usual), strict=True))
-        bounds = {gain: percentile_interval(values) for gain, values in resampled.items()}
-        return {
-            f"{gain}_{end}": value
-            for gain, pair in bounds.items()
-            for end, value in zip(("low", "high"), pair, strict=True)
-        }
+    @cached_property
+    def _resampled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Top-1 of the best run and of a random one in each resample."""
+        best = self.top1[first(resample_counts(len(self.top1)), self.by_top1)]
+        return best, resampled_means(self.top1)
 
 
 def first(counts: np.ndarray, order: np.ndarray) -> np.ndarray:
