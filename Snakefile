@@ -41,4 +41,9 @@ rule all:
     input:
         rules.collect.output,
         rules.analyse.output,
-        rules.plot_rank_vs_acc.output,
+        rules.plot.output,
+
+
+# The answer in plain sentences, as the last lines on the terminal.
+onsuccess:
+    show_answer()

@@ -1,7 +1,6 @@
 """Collect every result of the study into one table."""
 
 import argparse
-import json
 from pathlib import Path
 
 from rankme import cli
@@ -11,19 +10,24 @@ from rankme.analysis.tables import write_table
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--study", type=json.loads, required=True, metavar="JSON", help="resolved configuration"
-    )
+    cli.add_study(parser)
     parser.add_argument("--output", type=Path, required=True, help="table to write, CSV")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
-    config = arguments.study
-    runs = cli.import_workflow("study").runs(config)
-    results = Path(config["pathvars"]["results"])
-    write_table(arguments.output, collect(runs, results, config["source"], config["targets"]))
+    config, study = cli.study_of(arguments), cli.import_workflow("study")
+    labelled = study.labelled_datasets(config)
+    table = collect(
+        study.runs(config),
+        Path(config["pathvars"]["results"]),
+        config["source"],
+        config["targets"],
+        controls=study.controls(),
+        unlabelled=[name for name in study.evaluation_datasets(config) if name not in labelled],
+    )
+    write_table(arguments.output, table)
 
 
 if __name__ == "__main__":

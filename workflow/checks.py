@@ -25,7 +25,7 @@ SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 _RANGES = (("augmentation", "crop_scale"), ("probe", "crop_scale"), ("rank", "alpha_fit"))
 
 # Readers that list files and never fetch any.
-_LISTING_READERS = ("image_folder", "tiny_imagenet")
+_LISTING_READERS = ("image_folder", "tiny_imagenet", "unlabelled_folder")
 
 
 def load_study(config: Mapping[str, Any]) -> dict[str, Any]:

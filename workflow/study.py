@@ -121,6 +121,18 @@ def evaluation_datasets(study: Mapping[str, Any]) -> list[str]:
     return [study["source"], *study["targets"]]
 
 
+def labelled_datasets(study: Mapping[str, Any]) -> list[str]:
+    """Those of them that have labels; on the others runs are ranked and nothing is probed."""
+    return [
+        name for name in evaluation_datasets(study) if has_labels(study["datasets"][name]["reader"])
+    ]
+
+
+def has_labels(reader: str) -> bool:
+    """Whether a reader's datasets have labels: it says `LABELLED = False` if they have none."""
+    return bool(_module_literals(LIBRARY / "data/readers" / f"{reader}.py").get("LABELLED", True))
+
+
 def data_declaration(study: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     """What decides the pixels and labels of a dataset; moving its files changes none of it."""
     declaration = study["datasets"][dataset]

@@ -1,5 +1,6 @@
 """What every program in scripts/ shares: logging, and errors as one line."""
 
+import argparse
 import json
 import logging
 import os
@@ -57,6 +58,22 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f'{text!r} is not a JSON object, such as {{"epochs": 28}}')
     return value
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """The options by which a program takes a study: resolved, or as a file."""
+    study = parser.add_mutually_exclusive_group(required=True)
+    study.add_argument("--study", type=json_object, metavar="JSON", help="resolved config")
+    study.add_argument("--config", type=Path, help="file of the study, such as config/config.yaml")
+
+
+def study_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The resolved study of those options; a file is checked as the workflow checks it."""
+    from rankme.schema import read_yaml
+
+    checks = import_workflow("checks")
+    study: dict[str, Any] = arguments.study or checks.load_study(read_yaml(arguments.config))
+    return study
 
 
 def is_first_process() -> bool:

@@ -65,7 +65,7 @@ def read_json(path: Path) -> dict[str, Any]:
         record = json.loads(Path(path).read_text())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: is not valid JSON ({error}); delete it and run snakemake again to remake it"
         ) from error

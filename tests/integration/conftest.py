@@ -5,12 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles", "slurm")
@@ -140,3 +142,23 @@ def require_program() -> Callable[[str], str]:
         return path or pytest.skip(f"{name} is not installed")
 
     return require
+
+
+@pytest.fixture
+def browser(require_program: Callable[[str], str]) -> Iterator[webdriver.Chrome]:
+    """Chromium without a window and without any network."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = require_program("chromium")
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--window-size=1400,1000",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, Service(require_program("chromedriver")))
+    driver.implicitly_wait(5)
+    yield driver
+    driver.quit()

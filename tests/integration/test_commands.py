@@ -17,7 +17,7 @@ def test_the_figure_needs_no_flag_and_comes_as_pdf_and_png(finished) -> None:
     assert pdf.read_bytes().startswith(b"%PDF")
     assert pdf.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     pdf.unlink()
-    assert finished.planned(FIGURE) == {"plot_rank_vs_acc": 1}
+    assert finished.planned(FIGURE) == {"plot": 1}
     finished.snakemake(FIGURE)
     assert pdf.exists()
 
@@ -33,8 +33,9 @@ def test_a_dry_run_lists_every_job(fresh, profile) -> None:
         "finetune": 4,
         "accuracy": 4,
         "collect": 1,
+        "collect_curves": 1,
         "analyse": 1,
-        "plot_rank_vs_acc": 1,
+        "plot": 1,
     }
 
 
@@ -50,13 +51,6 @@ def test_a_graph_is_clean_dot_that_graphviz_draws(fresh, graph, require_program)
 def test_lint_finds_nothing(fresh) -> None:
     done = fresh.snakemake("--lint")
     assert "Congratulations" in done.stdout + done.stderr
-
-
-def test_the_report_is_one_page_with_the_figure(finished) -> None:
-    finished.snakemake("--report", "results/report.html")
-    page = (finished.path / "results/report.html").read_text()
-    assert "rank_vs_acc" in page
-    assert page.lstrip().lower().startswith("<!doctype html>")
 
 
 def test_a_second_config_replaces_the_default_study_as_a_whole(fresh) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-TABLES = {"collect": 1, "analyse": 1, "plot_rank_vs_acc": 1}
+TABLES = {"collect": 1, "collect_curves": 1, "analyse": 1, "plot": 1}
 
 
 def table(project: Path) -> list[dict[str, str]]:
@@ -96,7 +96,7 @@ def test_edited_training_code_runs_nothing_and_is_listed_as_stale(finished) -> N
 def test_an_edited_figure_is_drawn_again_and_nothing_else(finished) -> None:
     file = finished.path / "scripts/rankme/plots/style.py"
     file.write_text(file.read_text() + "\n# edited\n")
-    assert finished.planned() == {"plot_rank_vs_acc": 1}
+    assert finished.planned() == {"plot": 1}
 
 
 def test_a_changed_probe_retrains_heads_and_no_encoder(finished) -> None:

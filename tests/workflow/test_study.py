@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,3 +202,22 @@ def test_a_job_on_several_nodes_asks_for_equal_gpus_on_each_and_one_task() -> No
     assert resources["gres"] == "gpu:a100:4"
     assert (resources["nodes"], resources["tasks"]) == (2, 2)
     assert "gres" not in study.node_resources(compute(nodes=2))
+
+
+def test_a_reader_says_whether_its_datasets_have_labels() -> None:
+    config = a_study()
+    config["datasets"]["b"]["reader"] = "unlabelled_folder"
+    assert study.evaluation_datasets(config) == ["a", "b"]
+    assert study.labelled_datasets(config) == ["a"]
+
+
+def test_controls_are_the_methods_whose_file_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "methods").mkdir()
+    for name, line in (("plain", ""), ("bound", "CONTROL = True"), ("other", "CONTROL = False")):
+        (tmp_path / f"methods/{name}.py").write_text(f"NAME = {name!r}\n{line}\n")
+    study._literals.cache_clear()
+    monkeypatch.setattr(study, "LIBRARY", tmp_path)
+    assert study.controls() == {"bound"}
+    study._literals.cache_clear()

@@ -1,3 +1,15 @@
+FIGURES = {
+    "rank_vs_acc": "accuracy against RankMe",
+    "metric_comparison": "label-free metrics compared",
+    "selection_regret": "what choosing without labels costs",
+    "rank_source_vs_target": "RankMe on source and targets",
+    "rank_over_training": "RankMe while training",
+    "training_curves": "loss while training",
+    "spectra": "singular values",
+    "sample_size_convergence": "RankMe against sample size",
+}
+
+
 rule collect:
     """All results in one table, a row for each run and dataset (step 17)."""
     input:
@@ -6,9 +18,15 @@ rule collect:
             "<results>/all_results/{method}/{hparams}/{dataset}/ACCURACY"
         ),
         script="scripts/collect_results.py",
-        code=code("analysis/collect.py", "analysis/tables.py"),
+        code=code("analysis/collect.py", "analysis/tables.py", *READING),
+        study="workflow/study.py",
     output:
-        table="<results>/tables/results.csv",
+        table=report(
+            "<results>/tables/results.csv",
+            caption="../report/results.rst",
+            category="Tables",
+            labels={"table": "all runs and datasets"},
+        ),
     log:
         "<logs>/collect.log",
     localrule: True
@@ -20,56 +38,111 @@ rule collect:
         "python {input.script} --study {params.study:q} --output {output.table:q} > {log:q} 2>&1"
 
 
+rule collect_curves:
+    """Training curves, spectra and sample sizes of all runs, as tables."""
+    input:
+        ranks=for_all_runs("<results>/all_results/{method}/{hparams}/RANKME_EVAL"),
+        logs=for_all_runs("<results>/all_results/{method}/{hparams}/TRAINING_LOG"),
+        script="scripts/collect_curves.py",
+        code=code("analysis/curves.py", "analysis/tables.py", *READING),
+        study="workflow/study.py",
+    output:
+        training="<results>/tables/training.csv",
+        spectra="<results>/tables/spectra.csv",
+        convergence="<results>/tables/convergence.csv",
+    log:
+        "<logs>/collect_curves.log",
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        study=json.dumps(STUDY),
+        folder=subpath(output.training, parent=True),
+    shell:
+        "python {input.script} --study {params.study:q} --output {params.folder:q} > {log:q} 2>&1"
+
+
 rule analyse:
-    """Correlations, and what selecting by RankMe costs against selecting with labels (step 18)."""
+    """Statistics, claims, and the run to use without labels (step 18)."""
     input:
         results="<results>/tables/results.csv",
+        convergence="<results>/tables/convergence.csv",
         script="scripts/analyse.py",
-        code=code("analysis/*.py"),
+        code=code("analysis/*.py", "metrics/registry.py", *READING),
     output:
-        correlations=report(
-            "<results>/tables/correlations.csv",
-            caption="../report/correlations.rst",
-            category="Tables",
-            labels={"table": "correlations"},
-        ),
-        selection=report(
-            "<results>/tables/selection.csv",
-            caption="../report/selection.rst",
-            category="Tables",
-            labels={"table": "selection"},
-        ),
+        answer="<results>/tables/answer.rst",
+        tables=[
+            report(
+                f"<results>/tables/{table}.csv",
+                caption=f"../report/{table}.rst",
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in (
+                "claims",
+                "correlations",
+                "selection",
+                "selected",
+                "variance",
+            )
+        ],
     log:
         "<logs>/analyse.log",
     localrule: True
     conda:
         "../../envs/environment.yaml"
+    params:
+        folder=subpath(output.answer, parent=True),
     shell:
-        "python {input.script} --results {input.results:q}"
-        " --correlations {output.correlations:q} --selection {output.selection:q} > {log:q} 2>&1"
+        "python {input.script} --results {input.results:q} --convergence {input.convergence:q}"
+        " --output {params.folder:q} > {log:q} 2>&1"
 
 
-rule plot_rank_vs_acc:
-    """The study's figure: accuracy with labels against RankMe without (step 18)."""
+rule plot:
+    """The study's figures, as PDF and PNG, and one to point at (step 18)."""
     input:
         results="<results>/tables/results.csv",
-        correlations="<results>/tables/correlations.csv",
-        selection="<results>/tables/selection.csv",
-        script="scripts/plot_rank_vs_acc.py",
-        code=code("analysis/*.py", "plots/*.py"),
+        tables=expand(
+            "<results>/tables/{table}.csv",
+            table=[
+                "correlations",
+                "selection",
+                "training",
+                "spectra",
+                "convergence",
+            ],
+        ),
+        script="scripts/plot.py",
+        code=code("analysis/*.py", "plots/*", "metrics/registry.py", *READING),
     output:
-        pdf="<results>/plots/rank_vs_acc.pdf",
-        png=report(
-            "<results>/plots/rank_vs_acc.png",
-            caption="../report/rank_vs_acc.rst",
+        pdf=[f"<results>/plots/{figure}.pdf" for figure in FIGURES],
+        png=[
+            report(
+                f"<results>/plots/{figure}.png",
+                caption=f"../report/{figure}.rst",
+                category="Figures",
+                labels={"figure": title},
+            )
+            for figure, title in FIGURES.items()
+        ],
+        page=report(
+            "<results>/plots/rank_vs_acc.html",
+            caption="../report/interactive.rst",
             category="Figures",
-            labels={"figure": "accuracy against RankMe"},
+            labels={"figure": "accuracy against RankMe, to point at"},
         ),
     log:
-        "<logs>/plot_rank_vs_acc.log",
+        "<logs>/plot.log",
     localrule: True
     conda:
         "../../envs/environment.yaml"
+    params:
+        tables=subpath(input.results, parent=True),
+        folder=subpath(output.page, parent=True),
+        # What the captions state.
+        runs=len(RUNS),
+        study=json.dumps(
+            {key: STUDY[key] for key in ("source", "targets", "rank", "training")}
+        ),
     shell:
-        "python {input.script} --results {input.results:q} --correlations {input.correlations:q}"
-        " --selection {input.selection:q} --output {output.pdf:q} > {log:q} 2>&1"
+        "python {input.script} --tables {params.tables:q} --output {params.folder:q} > {log:q} 2>&1"

@@ -31,6 +31,7 @@ for warning in checks.warnings(STUDY):
 
 RUNS = {(run.method, run.name): run for run in study.runs(STUDY)}
 DATASETS = study.evaluation_datasets(STUDY)
+LABELLED = study.labelled_datasets(STUDY)
 COMPUTE = STUDY["compute"]
 
 # Of a step that evaluates a model. All steps name the same device and kind of GPU, whether they use it
@@ -47,6 +48,9 @@ if not workflow.is_main_process:
 # A scheduler's warning that time is short is for the program that trains, which listens to it
 # again; in between, shells and Snakemake would die of it.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+# Library files by which every cheap step reads and writes.
+READING = ("artefacts.py", "cli.py", "errors.py", "files.py", "schema.py")
 
 
 wildcard_constraints:
@@ -66,11 +70,11 @@ def declaration(wildcards):
 
 
 def for_all_runs(pattern):
-    """A pattern with {method} and {hparams}, and {dataset} if it has it, for all runs."""
+    """A pattern with {method} and {hparams}, and {dataset} if labelled, for all runs."""
     return [
         path
         for method, hparams in RUNS
-        for path in expand(pattern, method=method, hparams=hparams, dataset=DATASETS)
+        for path in expand(pattern, method=method, hparams=hparams, dataset=LABELLED)
     ]
 
 
@@ -89,6 +93,14 @@ def evaluation_time(wildcards, attempt):
     return min(
         COMPUTE["evaluation_runtime"] * 2 ** (attempt - 1), COMPUTE["max_runtime"]
     )
+
+
+def show_answer():
+    """Say which run to use; the sentences stand before the table of claims."""
+    answer = Path(STUDY["pathvars"]["results"], "tables", "answer.rst")
+    if answer.exists():
+        sentences = answer.read_text().partition(".. csv-table")[0]
+        logger.info(sentences.replace("\\", "").strip())
 
 
 def code(*patterns):

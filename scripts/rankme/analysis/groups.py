@@ -1,16 +1,22 @@
-"""Which runs are looked at together: within one method, by sweep, dataset and subset of runs."""
+"""Which runs are looked at together: within one method, by sweep and subset of runs."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+
+from rankme.analysis.collect import DATASET_COLUMNS
+from rankme.metrics.registry import METRICS
 
 ALL_SWEEPS = "all"
 DEFAULT = "default"
 MEAN = "mean over targets"
 NON_DEGENERATE = "non-degenerate"
 ALL_RUNS = "all"
-METRIC = "rankme"
 KEYS = ("method", "sweep", "dataset", "role", "runs")
+TAPS = {"embedding": "", "representation": "_representation"}
+"""What a tap's columns end in."""
 
 COLLAPSED_RANKME = 2.0
 """A source RankMe below this counts as collapse, whatever the status says."""
@@ -19,7 +25,9 @@ NEEDED_COLUMNS = (
     "method",
     "run",
     "sweep",
+    "seed",
     "status",
+    "control",
     "dataset",
     "role",
     "rankme",
@@ -28,41 +36,110 @@ NEEDED_COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Group:
+    """Runs that may be compared.
+
+    Attributes:
+        method, sweep, subset: which runs; `sweep` is `ALL_SWEEPS` for all of the method.
+        runs: a row a run.
+        accuracy: the same rows, a column a labelled dataset: the source, the targets, `MEAN`.
+        roles: role of each column of `accuracy`: "source", "target" or "mean".
+        columns: `metric_columns` of the method.
+    """
+
+    method: str
+    sweep: str
+    subset: str
+    runs: pd.DataFrame
+    accuracy: pd.DataFrame
+    roles: dict[str, str]
+    columns: dict[str, tuple[str, str]]
+
+    def scores(self) -> pd.DataFrame:
+        """A column for each metric, higher where it promises the better model."""
+        turned = {c: _score(metric, self.runs[c]) for c, (metric, _) in self.columns.items()}
+        return pd.DataFrame(turned, index=self.runs.index, dtype=float)
+
+    def key(self, dataset: str) -> dict[str, str]:
+        """The columns `KEYS` of a row about one dataset."""
+        values = (self.method, self.sweep, dataset, self.roles[dataset], self.subset)
+        return dict(zip(KEYS, values, strict=True))
+
+
 def degenerate(results: pd.DataFrame) -> pd.Series:
-    """True for the rows of runs that diverged or collapsed. Looks at no label."""
-    return (results["status"] != "completed") | (results["rankme"] < COLLAPSED_RANKME)
+    """True for the rows of runs that diverged or collapsed. Looks at no label.
+
+    Leaving out runs at chance accuracy as well would choose the runs by the outcome.
+    """
+    return (results["status"] != "completed") | ~(results["rankme"] >= COLLAPSED_RANKME)
+
+
+def without_controls(results: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the runs under study."""
+    return results[~results["control"].astype(bool)]
+
+
+def metric_columns(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Column -> (metric, tap) of every metric that a table of runs has a value of."""
+    return {
+        name + ending: (name, tap)
+        for tap, ending in TAPS.items()
+        for name in METRICS
+        if name + ending in table and table[name + ending].notna().any()
+    }
+
+
+def _score(metric: str, values: pd.Series) -> np.ndarray:
+    return np.array([METRICS[metric].score(value) for value in values.to_numpy(float)])
 
 
 def with_mean_over_targets(results: pd.DataFrame) -> pd.DataFrame:
     """Append a row for each run: dataset `MEAN`, role "mean", top1 and chance averaged.
 
-    The row has no interval: the Wilson intervals of several test sets do not average.
+    Targets without labels do not count. The row has no interval: the Wilson intervals of several
+    test sets do not average.
     """
-    same = dict.fromkeys(("sweep", "status", "rankme"), "first")
-    averaged = dict.fromkeys(("top1", "chance"), "mean")
-    targets = results[results["role"] == "target"]
-    mean = targets.groupby(["method", "run"], sort=False, as_index=False).agg({**same, **averaged})
-    if mean.empty:
+    kept = [column for column in results if column not in DATASET_COLUMNS]
+    targets = results[(results["role"] == "target") & results["top1"].notna()]
+    if targets.empty:
         return results
+    by_run = targets.groupby(["method", "run"], sort=False, as_index=False)
+    firsts = targets.drop_duplicates(["method", "run"])[kept]
+    mean = firsts.merge(by_run[["top1", "chance"]].mean(), on=["method", "run"])
     return pd.concat([results, mean.assign(dataset=MEAN, role="mean")], ignore_index=True)
 
 
-def groups(results: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
-    """Every group of runs that may be compared, with its key (`KEYS`), in the table's order.
+def runs_of(results: pd.DataFrame) -> pd.DataFrame:
+    """A row a run under study, in the table's order."""
+    return without_controls(results).drop_duplicates(["method", "run"])
+
+
+def groups(results: pd.DataFrame) -> Iterator[Group]:
+    """Every group of runs that may be compared, in the table's order.
 
     Runs of different methods never share a group: RankMe is defined to compare runs of one
-    method. A sweep holds its own runs and those at the method's default settings. Every group
-    comes twice: without its degenerate runs (it may then be empty), and with all.
+    method; controls are in none. A sweep holds its own runs and those at the method's default
+    settings. Every group comes twice: without its degenerate runs (it may then be empty), and with
+    all.
     """
-    table = with_mean_over_targets(results)
-    for method, of_method in table.groupby("method", sort=False):
+    runs = runs_of(results)
+    runs.index = pd.MultiIndex.from_frame(runs[["method", "run"]], names=[None, None])
+    points = with_mean_over_targets(without_controls(results))
+    labelled = points[points["top1"].notna()]
+    named = labelled[["dataset", "role"]].drop_duplicates().astype(str)
+    roles = dict(zip(named["dataset"], named["role"], strict=True))
+    accuracy = labelled.pivot(index=["method", "run"], columns="dataset", values="top1")
+    accuracy = accuracy.reindex(index=runs.index, columns=list(roles))
+    for method, of_method in runs.groupby("method", sort=False):
+        columns = metric_columns(of_method)
         for sweep in _sweeps(of_method):
             pooled = sweep == ALL_SWEEPS
-            in_sweep = of_method[pooled | of_method["sweep"].isin([sweep, DEFAULT])]
-            for (dataset, role), rows in in_sweep.groupby(["dataset", "role"], sort=False):
-                key = dict(zip(KEYS, map(str, (method, sweep, dataset, role)), strict=False))
-                yield {**key, "runs": NON_DEGENERATE}, rows[~degenerate(rows)]
-                yield {**key, "runs": ALL_RUNS}, rows
+            members = of_method[pooled | of_method["sweep"].isin([sweep, DEFAULT])]
+            for subset in (NON_DEGENERATE, ALL_RUNS):
+                rows = members if subset == ALL_RUNS else members[~degenerate(members)]
+                top1 = accuracy.loc[rows.index]
+                yield Group(str(method), sweep, subset, rows, top1, roles, columns)
 
 
 def _sweeps(of_method: pd.DataFrame) -> list[str]:

@@ -1,75 +1,168 @@
-"""Rank correlation between RankMe and accuracy, with no more certainty than the runs allow."""
+"""Correlation of label-free metrics with accuracy, with no more certainty than the runs allow."""
 
-from functools import lru_cache
-from itertools import permutations
-from math import factorial
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
-from rankme.analysis.groups import KEYS, METRIC, groups
+from rankme.analysis.coefficients import COEFFICIENTS, EXACT_RUNS
+from rankme.analysis.groups import KEYS, Group, groups
 
 MINIMUM_RUNS = 3
-EXACT_RUNS = 9
-COLUMNS = (*KEYS, "metric", "n", "spearman", "p", "p_method", "reason")
+COLUMNS = (
+    *KEYS,
+    "metric",
+    "tap",
+    "n",
+    *(
+        f"{name}{part}"
+        for name in COEFFICIENTS
+        for part in ("", "_low", "_high", "_p", "_interval")
+    ),
+    "spearman_p_holm",
+    "spearman_given_seed",
+    "pearson_of_log",
+    "p_method",
+    "reason",
+)
 
 
 def correlate(results: pd.DataFrame) -> pd.DataFrame:
-    """Spearman correlation of source RankMe with top-1 accuracy, for every group of `groups`.
+    """Correlation of every metric on the source with top-1 accuracy, for every group of `groups`.
 
-    Every run is one point, so seeds of one setting count separately. The p-values are two-sided
-    and not corrected for the number of groups.
-
-    Returns:
-        A table of `COLUMNS`; `n` counts runs. Where no correlation exists `spearman` and `p` are
-        empty and `reason` says why.
-    """
-    rows = [
-        {**key, "metric": METRIC, "n": len(runs), **spearman(runs[METRIC], runs["top1"])}
-        for key, runs in groups(results)
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def spearman(x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
-    """Spearman's rho (ties share their mean rank) with a two-sided p.
-
-    p is exact over all pairings for n <= 9, and from the t approximation above.
+    Metrics are turned so that a positive correlation speaks for them (`Metric.score`). Every run is
+    one point; `spearman_given_seed` is the partial correlation of ranks with the seed held fixed,
+    where there are several seeds. p-values are two-sided: exact over all pairings up to 9 runs,
+    scipy's above. `spearman_p_holm` is corrected for the number of metrics of the same runs and
+    dataset (Holm 1979), not for the number of groups. Intervals are BCa for 7 to 100 runs, else z
+    (`rankme.analysis.coefficients`). `pearson_of_log` takes the logarithm of the metric.
 
     Returns:
-        {"spearman", "p", "p_method"} with p_method "exact" or "t", or {"reason"}.
+        A table of `COLUMNS`; `n` counts runs. Where no correlation exists the cells are empty and
+        `reason` says why.
     """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if len(x) < MINIMUM_RUNS:
-        return {"reason": f"fewer than {MINIMUM_RUNS} runs"}
-    for name, values in (("RankMe", x), ("accuracy", y)):
-        if np.ptp(values) == 0:
-            return {"reason": f"{name} is the same in all runs"}
-    rho, approximate_p = map(float, spearmanr(x, y))
-    if len(x) <= EXACT_RUNS:
-        return {"spearman": rho, "p": _exact_p(rankdata(x), rankdata(y)), "p_method": "exact"}
-    # The t approximation gives 0 for a perfect order; no arrangement is rarer than 2 of n!.
-    p = max(approximate_p, 2 / factorial(len(x)))
-    return {"spearman": rho, "p": p, "p_method": "t"}
+    rows, before, found = [], None, {}
+    for group in groups(results):
+        members = (group.method, group.sweep, tuple(group.runs.index))
+        # Without degenerate runs both subsets are the same runs.
+        if members != before:
+            before, found = members, dict(_of_group(group))
+        rows += [group.key(dataset) | row for (_, dataset), row in found.items()]
+    return _with_holm(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
-def _exact_p(x_ranks: np.ndarray, y_ranks: np.ndarray) -> float:
-    null = _null_distribution(tuple(sorted(x_ranks)), tuple(sorted(y_ranks)))
-    centre = x_ranks.sum() * y_ranks.mean()
-    # The sums are exact in float64 (ranks are whole or half); their centre is not.
-    extreme = np.abs(null - centre) >= abs(x_ranks @ y_ranks - centre) - 1e-9
-    return float(extreme.mean())
+def correlate_columns(x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
+    """The statistics of one metric and one accuracy, (n,) each: a row without its keys."""
+    x, y = np.asarray(x, float)[:, None], np.asarray(y, float)[:, None]
+    usable = np.isfinite(x[:, 0]) & np.isfinite(y[:, 0])
+    return next(iter(_block(x[usable], y[usable], np.zeros(usable.sum()))))[2]
 
 
-@lru_cache(maxsize=16)
-def _null_distribution(x_ranks: tuple[float, ...], y_ranks: tuple[float, ...]) -> np.ndarray:
-    """sum_i x_i y_pi(i) for every permutation pi: float64, n! values."""
-    return np.array(y_ranks)[_permutations(len(y_ranks))] @ np.array(x_ranks)
+def holm(p: ArrayLike) -> np.ndarray:
+    """p-values (K,) corrected for K tests by Holm's step-down method (1979); NaN is no test."""
+    values = np.asarray(p, float)
+    order = np.argsort(values)[: np.isfinite(values).sum()]
+    steps = np.arange(len(order), 0, -1)
+    corrected = np.full(values.shape, np.nan)
+    corrected[order] = np.minimum(np.maximum.accumulate(values[order] * steps), 1)
+    return corrected
 
 
-@lru_cache(maxsize=EXACT_RUNS)
-def _permutations(n: int) -> np.ndarray:
-    return np.array(list(permutations(range(n))), dtype=np.int8)
+def _of_group(group: Group) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    """(column of the metric, dataset) -> row, computed together where the same runs count."""
+    columns, accuracy = group.columns, group.accuracy
+    metrics, seeds = group.scores(), group.runs["seed"].to_numpy()
+    for names, rows_x in _by_missing(metrics):
+        for datasets, rows_y in _by_missing(accuracy):
+            rows = rows_x & rows_y
+            x, y = metrics.loc[rows, names].to_numpy(), accuracy.loc[rows, datasets].to_numpy()
+            for m, d, row in _block(x, y, seeds[rows]):
+                metric, tap = columns[names[m]]
+                yield (names[m], datasets[d]), {"metric": metric, "tap": tap, **row}
+
+
+def _by_missing(table: pd.DataFrame) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Columns that have values in the same rows, and those rows."""
+    present = table.notna()
+    patterns: dict[bytes, list[str]] = {}
+    for column in table:
+        patterns.setdefault(present[column].to_numpy().tobytes(), []).append(str(column))
+    for columns in patterns.values():
+        yield columns, present[columns[0]].to_numpy()
+
+
+def _block(
+    x: np.ndarray, y: np.ndarray, seeds: np.ndarray
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Statistics of each metric (n, M) with each accuracy (n, D): its place and its row."""
+    n = len(x)
+    reasons_x, reasons_y = _reasons(x, "the metric"), _reasons(y, "accuracy")
+    for m, d in np.ndindex(len(reasons_x), len(reasons_y)):
+        if reason := reasons_x[m] or reasons_y[d]:
+            yield m, d, {"n": n, "reason": reason}
+    good_x = [m for m, reason in enumerate(reasons_x) if not reason]
+    good_y = [d for d, reason in enumerate(reasons_y) if not reason]
+    if not good_x or not good_y:
+        return
+    cells = _cells(x[:, good_x], y[:, good_y], seeds)
+    method = "exact" if n <= EXACT_RUNS else "scipy"
+    for i, j in np.ndindex(len(good_x), len(good_y)):
+        row = {name: values[i, j] for name, values in cells.items()}
+        yield good_x[i], good_y[j], {"n": n, **row, "p_method": method}
+
+
+def _reasons(values: np.ndarray, what: str) -> list[str]:
+    """Why each column (n, K) has no correlation, "" where it has one."""
+    if len(values) < MINIMUM_RUNS:
+        return [f"fewer than {MINIMUM_RUNS} runs"] * values.shape[1]
+    spread = np.ptp(values, axis=0)
+    constant = spread <= 1e-12 * np.abs(values).max(axis=0)
+    return [f"{what} is the same in all runs" if same else "" for same in constant]
+
+
+def _cells(x: np.ndarray, y: np.ndarray, seeds: np.ndarray) -> dict[str, np.ndarray]:
+    cells: dict[str, np.ndarray] = {}
+    for name, coefficient in COEFFICIENTS.items():
+        found = coefficient(x, y)
+        cells |= {
+            name: found.value,
+            f"{name}_low": found.low,
+            f"{name}_high": found.high,
+            f"{name}_p": found.p,
+            f"{name}_interval": found.interval,
+        }
+    cells["spearman_given_seed"] = _given_seed(x, y, seeds)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.where((x > 0).all(axis=0), np.log(np.where(x > 0, x, 1)), np.nan)
+        cells["pearson_of_log"] = _correlation(logs, y)
+    return cells
+
+
+def _given_seed(x: np.ndarray, y: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Correlation of ranks less their mean over the runs of the same seed."""
+    distinct, member = np.unique(seeds, return_inverse=True)
+    if len(distinct) < 2:
+        return np.full((x.shape[1], y.shape[1]), np.nan)
+    share = np.eye(len(distinct))[member]
+    share = share @ np.diag(1 / share.sum(axis=0)) @ share.T
+    ranks_x, ranks_y = rankdata(x, axis=0), rankdata(y, axis=0)
+    return _correlation(ranks_x - share @ ranks_x, ranks_y - share @ ranks_y)
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson's r, (M, D); NaN where a column does not vary."""
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    scale = np.sqrt((x**2).sum(axis=0)[:, None] * (y**2).sum(axis=0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result: np.ndarray = np.where(scale > 1e-12, x.T @ y / scale, np.nan)
+    return result
+
+
+def _with_holm(table: pd.DataFrame) -> pd.DataFrame:
+    if not table.empty:
+        same = table.groupby(list(KEYS), sort=False)["spearman_p"]
+        table["spearman_p_holm"] = same.transform(lambda p: holm(p.to_numpy(float)))
+    return table

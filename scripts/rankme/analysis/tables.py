@@ -17,9 +17,17 @@ TEXT_COLUMNS = (
     "role",
     "runs",
     "metric",
+    "tap",
+    "rule",
     "selected_run",
     "best_run",
     "p_method",
+    "pearson_interval",
+    "spearman_interval",
+    "kendall_interval",
+    "quantity",
+    "claim",
+    "verdict",
     "reason",
 )
 

@@ -67,7 +67,8 @@ def prepare(name: str, declaration: dict[str, Any], output: Path, workers: int) 
             decoded = _decode_splits(raw, declaration, output, workers)
             _refuse_bad_images(raw, decoded, declaration["skip_unreadable"], output)
             labels = _labels(raw, decoded)
-            refuse_small_classes(raw.classes, labels)
+            if raw.labelled:
+                refuse_small_classes(raw.classes, labels)
             record = _record(name, declaration, raw, decoded, labels, root)
             _publish(output, labels, record)
     except UserError as error:

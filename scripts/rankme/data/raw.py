@@ -34,11 +34,13 @@ class RawDataset:
         classes: names in label order.
         splits: "train" and "test".
         split: where the split comes from, for the record.
+        labelled: whether the labels mean anything; a dataset without has one class.
     """
 
     classes: list[str]
     splits: dict[str, RawSplit]
     split: str = "as published"
+    labelled: bool = True
 
 
 def require_root(root: Path | None) -> Path:

@@ -20,7 +20,8 @@ def validate(raw: RawDataset, declaration: dict[str, Any]) -> None:
     """
     refuse(_label_faults(raw, declaration["metric"]))
     refuse(_unexpected(raw, declaration.get("expected", {})))
-    refuse_small_classes(raw.classes, {name: part.labels for name, part in raw.splits.items()})
+    if raw.labelled:
+        refuse_small_classes(raw.classes, {name: s.labels for name, s in raw.splits.items()})
 
 
 def refuse_small_classes(classes: list[str], labels: dict[str, np.ndarray]) -> None:

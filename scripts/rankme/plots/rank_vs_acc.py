@@ -18,14 +18,19 @@ from rankme.analysis.groups import (
     NON_DEGENERATE,
     degenerate,
     with_mean_over_targets,
+    without_controls,
 )
 from rankme.analysis.groups import NEEDED_COLUMNS as GROUP_COLUMNS
+from rankme.analysis.selection import HIGHEST
 from rankme.plots import style
 
 NEEDED_COLUMNS = (*GROUP_COLUMNS, "top1_low", "top1_high", "confidence")
 
 LOG_RATIO = 10.0
 """The x axis is logarithmic where the RankMe of non-degenerate runs spans more than this."""
+
+CONTROL_COLOURS = ("#000000", "0.55", "0.3", "0.75")
+"""Controls are stars, in greys."""
 
 SELECTED = {"marker": "o", "markersize": 3.4}
 BEST = {"marker": "s", "markersize": 5.6}
@@ -35,6 +40,7 @@ _PANEL_INCHES = 1.55
 _LINE_INCHES = 0.115
 _KEY_SIZE = 3.4
 _PERCENT = 100.0
+_MANY_RUNS = 500
 _GREY = "0.35"
 _RHO = r"$\rho$"
 _CHANCE: dict[str, Any] = {"color": _GREY, "linewidth": 0.8, "linestyle": (0, (4, 2))}
@@ -50,10 +56,11 @@ _HEADER = {
 
 @dataclass(frozen=True)
 class Look:
-    """How runs are told apart: colour of each method, marker of each sweep, size of all."""
+    """How runs are told apart: colour of each method and control, marker of each sweep, size."""
 
     colours: dict[str, str]
     markers: dict[str, str]
+    controls: dict[str, str]
     size: float
 
 
@@ -70,12 +77,17 @@ def draw(results: pd.DataFrame, correlations: pd.DataFrame, selection: pd.DataFr
         selection: table of `rankme.analysis.selection.select` on `results`.
     """
     points = with_mean_over_targets(results)
+    points = points[points["top1"].notna()]
+    if points.empty:
+        return style.nothing_to_draw("Accuracy against RankMe: no dataset has labels.")
     points = points.assign(degenerate=degenerate(points))
-    if results.loc[results["role"] == "target", "dataset"].nunique() == 1:
+    if points.loc[points["role"] == "target", "dataset"].nunique() == 1:
         points = points[points["role"] != "mean"]
+    points, controls = without_controls(points), points[points["control"].astype(bool)]
     look = Look(
         style.assign(points["method"], style.COLOURS, "methods"),
         style.assign(points["sweep"], style.MARKERS, "sweeps"),
+        style.assign(controls["method"], CONTROL_COLOURS, "controls"),
         _marker_size(points),
     )
     names = list(points["dataset"].unique())
@@ -87,6 +99,7 @@ def draw(results: pd.DataFrame, correlations: pd.DataFrame, selection: pd.DataFr
             _panel(
                 axes,
                 points[points["dataset"] == name],
+                controls[controls["dataset"] == name],
                 _of_panel(correlations, name),
                 _of_panel(selection, name),
                 look,
@@ -101,6 +114,9 @@ def _of_panel(table: pd.DataFrame, dataset: str) -> dict[Any, dict[Any, Any]]:
         (table["sweep"] == ALL_SWEEPS)
         & (table["runs"] == NON_DEGENERATE)
         & (table["dataset"] == dataset)
+        & (table["metric"] == "rankme")
+        & (table["tap"] == "embedding")
+        & (table.get("rule", HIGHEST) == HIGHEST)
     )
     return table[wanted].set_index("method").to_dict("index")
 
@@ -150,6 +166,7 @@ def _scale_x(axes: Axes, points: pd.DataFrame) -> None:
 def _panel(
     axes: Axes,
     points: pd.DataFrame,
+    controls: pd.DataFrame,
     correlations: Mapping[str, Mapping[str, Any]],
     selection: Mapping[str, Mapping[str, Any]],
     look: Look,
@@ -160,11 +177,12 @@ def _panel(
     chosen = {method: choice for method, choice in selection.items() if choice["n"] > 0}
     for method, choice in chosen.items():
         for prefix, shape in (("selected", SELECTED), ("best", BEST)):
-            place = choice[f"{prefix}_rankme"], _PERCENT * choice[f"{prefix}_top1"]
+            place = choice[f"{prefix}_value"], _PERCENT * choice[f"{prefix}_top1"]
             axes.plot(
                 *place, **_mark(shape, look.size, look.colours[method]), zorder=3, clip_on=False
             )
-    _view(axes, points)
+    outside = _view(axes, points, controls)
+    _controls(axes, controls[~controls.index.isin(outside)], look)
     _header(axes, points, correlations, look)
 
 
@@ -177,6 +195,7 @@ def _intervals(axes: Axes, runs: pd.DataFrame, colour: str) -> None:
         colors=colour,
         linewidth=0.6,
         alpha=0.45,
+        rasterized=len(runs) > _MANY_RUNS,
         zorder=1,
     )
 
@@ -192,6 +211,7 @@ def _runs(axes: Axes, runs: pd.DataFrame, colour: str, look: Look) -> None:
             markerfacecolor="white" if hollow else colour,
             markeredgecolor=colour if hollow else "white",
             markeredgewidth=0.8 if hollow else 0.25,
+            rasterized=len(runs) > _MANY_RUNS,
             zorder=2,
         )
 
@@ -207,31 +227,53 @@ def _mark(shape: dict[str, Any], size: float, colour: str) -> dict[str, Any]:
     }
 
 
-def _view(axes: Axes, points: pd.DataFrame) -> None:
-    """Fit y to the runs; draw chance as a line within the view, or as an arrow on its own strip."""
+def _view(axes: Axes, points: pd.DataFrame, controls: pd.DataFrame) -> list[Any]:
+    """Fit y to the runs; chance and controls are drawn within it, or named on a strip beyond.
+
+    Returns:
+        The rows of the controls that are named on a strip.
+    """
     low = _PERCENT * points["top1_low"].fillna(points["top1"]).min()
     high = _PERCENT * points["top1_high"].fillna(points["top1"]).max()
-    chance = _PERCENT * points["chance"].iloc[0]
     margin = max(0.08 * (high - low), 0.5)
     bottom, top = low - margin, high + margin
-    if bottom <= chance <= top:
-        axes.axhline(chance, **_CHANCE, zorder=0)
-    else:
-        below = chance < bottom
-        strip = 0.1 * (top - bottom)
-        bottom, top = (bottom - strip, top) if below else (bottom, top + strip)
-        axes.text(
-            0.98,
-            0.02 if below else 0.98,
-            f"chance {chance:.3g} % {'↓' if below else '↑'}",
-            transform=axes.transAxes,
-            ha="right",
-            va="bottom" if below else "top",
-            fontsize=6,
-            color=_GREY,
-        )
-    axes.set_ylim(bottom, top)
+    references: list[tuple[str, float, list[Any]]]
+    references = [("chance", _PERCENT * points["chance"].iloc[0], [])]
+    references += [
+        (str(name), _PERCENT * float(top1), [row])
+        for row, name, top1 in controls[["method", "top1"]].itertuples()
+    ]
+    below = [entry for entry in references if entry[1] < bottom]
+    above = [entry for entry in references if entry[1] > top]
+    if bottom <= references[0][1] <= top:
+        axes.axhline(references[0][1], **_CHANCE, zorder=0)
+    strip = 0.1 * (top - bottom)
+    axes.set_ylim(bottom - strip * len(below), top + strip * len(above))
+    for entries, y, arrow in ((below, 0.02, "↓"), (above, 0.98, "↑")):
+        text = "\n".join(f"{name} {value:.3g} % {arrow}" for name, value, _ in entries)
+        if entries:
+            vertical = "bottom" if y < 0.5 else "top"
+            place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": vertical}
+            axes.text(0.98, y, text, fontsize=6, color=_GREY, **place)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=style.TICK_STEPS, min_n_ticks=3))
+    return [row for _, _, rows in (*below, *above) for row in rows]
+
+
+def _controls(axes: Axes, controls: pd.DataFrame, look: Look) -> None:
+    """A star a run of a control."""
+    for method, runs in controls.groupby("method", sort=False):
+        shape = _star(look.controls[str(method)])
+        axes.plot(runs["rankme"], _PERCENT * runs["top1"], linestyle="none", zorder=4, **shape)
+
+
+def _star(colour: str) -> dict[str, Any]:
+    return {
+        "marker": "*",
+        "markersize": 6,
+        "markerfacecolor": colour,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.3,
+    }
 
 
 def _header(
@@ -268,16 +310,17 @@ def _key(points: pd.DataFrame, look: Look) -> dict[str, dict[str, Any]]:
     level = f"{_PERCENT * points['confidence'].max():g} %"
     but = ", none for the mean" if MEAN in set(points["dataset"]) else ""
     run, hollow = _grey(marker="o"), _grey(marker="o", markerfacecolor="white")
-    marks = [Line2D([], [], **_mark(shape, _KEY_SIZE, _GREY)) for shape in (SELECTED, BEST)]
+    marks = [Line2D([], [], **_mark(shape, 0.8, _GREY)) for shape in (SELECTED, BEST)]
+    stars = {f"{name} (control)": _grey(**_star(c)) for name, c in look.controls.items()}
     return {
-        "Method": {name: _patch(colour) for name, colour in look.colours.items()},
+        "Method": {name: _patch(colour) for name, colour in look.colours.items()} | stars,
         "Sweep": {name.replace("_", " "): _grey(marker=m) for name, m in look.markers.items()},
         "Run": {
             "completed": run,
             "collapsed or diverged": hollow,
-            "selected: highest RankMe": (marks[0], run),
-            "best: highest accuracy": (marks[1], run),
-            f"Wilson interval ({level}{but})": _grey(marker="|", markersize=7),
+            "highest RankMe (selected)": marks[0],
+            "highest accuracy (best)": marks[1],
+            f"Wilson interval ({level}{but})": _grey(marker="|", markersize=5),
             "chance": Line2D([], [], **_CHANCE),
             f"{_RHO} (n): Spearman of n filled runs": _blank(),
         },

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Iterable
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -77,8 +79,34 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def grid(panels: int, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """Axes in rows of up to `columns`, each `height` inches high; wide as a column or a page."""
+    across = min(panels, columns)
+    down = ceil(panels / across)
+    width = {1: COLUMN_INCHES, 2: 5.2}.get(across, PAGE_INCHES)
+    figure = new_figure(width, down * height)
+    cells = list(figure.subplots(down, across, squeeze=False).flatten())
+    for empty in cells[panels:]:
+        empty.remove()
+    return figure, cells[:panels]
+
+
+def nothing_to_draw(why: str) -> Figure:
+    """A figure that says why it shows nothing."""
+    with rc_context(RC):
+        figure = new_figure(COLUMN_INCHES, 0.8)
+        figure.text(0.5, 0.5, why, ha="center", va="center", wrap=True)
+    return figure
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PDF, and as PNG beside it; the same figure gives the same bytes."""
+    """Write `figure` as PDF, and as PNG beside it; the same figure gives the same bytes.
+
+    Raises:
+        UserError: `path` does not end in .pdf.
+    """
+    if path.suffix != ".pdf":
+        raise UserError(f"{path}: a figure is written as .pdf, with a .png beside it")
     # Embedding fonts makes fontTools log some hundred lines at level INFO.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     targets = {path: {"CreationDate": None}, path.with_suffix(".png"): {}}

@@ -1,12 +1,18 @@
-"""Small made-up studies: a results tree on disk, or the table that collecting it gives."""
+"""Made-up studies: a results tree on disk, or the table that collecting it gives."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rankme.files import write_json
+from rankme.metrics.registry import METRICS
+
+DIMENSION = 64
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,62 @@ def accuracy_record(dataset: str, top1: float) -> dict[str, Any]:
         "confidence": 0.95,
         "chance": 0.1,
         "train_top1": top1 + 0.01,
+        "readouts": {
+            name: {"top1": top1 + gain, "interval": [top1 + gain - 0.04, top1 + gain + 0.04]}
+            for name, gain in (("embedding", -0.1), ("knn", -0.03), ("mlp", 0.01))
+        },
     }
+
+
+def write_tree(results: Path, runs: Sequence[Any], source: str, targets: Sequence[str]) -> None:
+    """Write all that the analysis reads of these runs: rank and accuracy rise together, with noise.
+
+    Every eleventh run collapses. Plain writes: ten thousand runs would wait for the disk at each
+    fsync.
+    """
+    generator = np.random.default_rng(0)
+    for place, run in enumerate(runs):
+        folder = results / "all_results" / run.method / run.name
+        quality = -1.0 if place % 11 == 10 else generator.uniform()
+        status = "collapsed" if quality < 0 else "completed"
+        ranks = {
+            name: _rank_record(generator, quality, name == source)
+            | {"dataset_digest": f"digest of {name}"}
+            for name in (source, *targets)
+        }
+        evaluation = {"run": run.settings, "status": status, "source": source, "datasets": ranks}
+        folder.mkdir(parents=True, exist_ok=True)
+        header = {"artefact": "RANKME_EVAL", "format": 1}
+        (folder / "RANKME_EVAL").write_text(json.dumps({**header, **evaluation}))
+        (folder / "TRAINING_LOG").write_text("".join(_training_log(generator, quality)))
+        for name in (source, *targets):
+            (folder / name).mkdir(exist_ok=True)
+            top1 = float(np.clip(0.6 + 0.2 * quality + 0.04 * generator.normal(), 0.1, 0.94))
+            (folder / name / "ACCURACY").write_text(json.dumps(accuracy_record(name, top1)))
+
+
+def _rank_record(generator: np.random.Generator, quality: float, source: bool) -> dict[str, Any]:
+    decay = np.exp(-(1.5 - quality) * np.linspace(0, 6, DIMENSION)) + 1e-4
+    rank = 1.5 if quality < 0 else 10 + 40 * quality + 2 * generator.normal()
+    taps = {}
+    for tap in ("embedding", "representation"):
+        values = {name: float(rank * generator.uniform(0.9, 1.1)) for name in METRICS}
+        spectrum = {"n": 1000, "k": DIMENSION, "eps": 1e-7, "singular_values": decay.tolist()}
+        taps[tap] = {**spectrum, **values, "rankme": float(rank), "settings": {}}
+    if source:
+        taps["embedding"]["convergence"] = [
+            {"samples": n, "mean": rank * (1 - 8 / n), "std": rank / n, "draws": 4}
+            for n in (256, 512, 800)
+        ]
+    return taps
+
+
+def _training_log(generator: np.random.Generator, quality: float) -> list[str]:
+    rows = [
+        {"epoch": e, "loss": 5 - quality - e / 9 + generator.normal() / 20, "lr": 0.1, "rankme": r}
+        for e, r in zip(range(1, 11), np.linspace(5, 10 + 40 * max(quality, 0), 10), strict=True)
+    ]
+    return [json.dumps(row) + "\n" for row in rows]
 
 
 def study_table(
@@ -89,7 +150,9 @@ def study_table(
             "method": method,
             "run": f"run{index}",
             "sweep": sweep if index else "default",
+            "seed": 0,
             "status": "completed",
+            "control": False,
             "dataset": dataset,
             "role": "source" if dataset == datasets[0] else "target",
             "rankme": rankme,

@@ -11,10 +11,11 @@ import pytest
 import collect_results
 from rankme import cli
 from rankme.analysis.collect import COLUMNS, collect
+from rankme.analysis.curves import collect_curves, halving
 from rankme.analysis.tables import read_table, write_table
 from rankme.errors import UserError
 from rankme.files import write_json
-from tests.rankme.analysis.synthetic import Run, accuracy_record, make_run, write_run
+from tests.rankme.analysis.synthetic import Run, accuracy_record, make_run, write_run, write_tree
 
 RANKME = {"shapes": 12.345678901234567, "digits": 8.5, "eurosat": 9.25}
 TOP1 = {"shapes": 1 / 3, "digits": 0.5, "eurosat": 0.25}
@@ -70,11 +71,14 @@ def test_mean_average_precision_stands_where_top1_does_and_is_named(
     record = json.loads(file.read_text())
     for key in ("top1", "top5", "train_top1"):
         del record[key]
-    write_json(file, record | {"metric": "map", "map": 0.3, "train_map": 0.4})
+    readouts = {"knn": {"map": 0.2, "interval": [0.1, 0.3]}}
+    own = {"metric": "map", "map": 0.3, "train_map": 0.4, "readouts": readouts}
+    write_json(file, record | own)
     rows = rows_of(tmp_path, run)
     assert list(rows["measure"]) == ["top1", "map", "top1"]
     assert (rows["top1"][1], rows["train_top1"][1]) == (0.3, 0.4)
-    assert pd.isna(rows["top5"][1])
+    assert rows["top1_knn"][1] == 0.2
+    assert rows.loc[1, ["top5", "top1_mlp"]].isna().all()
 
 
 def test_a_row_names_the_files_behind_its_numbers(tmp_path: Path, run: Run) -> None:
@@ -170,7 +174,119 @@ def test_the_program_writes_the_table_of_the_study(
     output = tmp_path / "tables" / "results.csv"
     arguments = ["collect_results.py", "--study", json.dumps(config), "--output", str(output)]
     monkeypatch.setattr(sys, "argv", arguments)
-    study = SimpleNamespace(runs=lambda given: [run] if given == config else [])
-    monkeypatch.setattr(cli, "import_workflow", {"study": study}.__getitem__)
+    study = SimpleNamespace(
+        runs=lambda given: [run] if given == config else [],
+        controls=lambda: {"SimCLR"},
+        evaluation_datasets=lambda given: ["shapes", "digits", "eurosat"],
+        labelled_datasets=lambda given: ["shapes", "digits"],
+    )
+    modules = {"study": study, "checks": SimpleNamespace()}
+    monkeypatch.setattr(cli, "import_workflow", modules.__getitem__)
     collect_results.main()
-    assert list(read_table(output, COLUMNS)["top1"]) == list(TOP1.values())
+    table = read_table(output, COLUMNS)
+    assert list(table["top1"])[:2] == [TOP1["shapes"], TOP1["digits"]]
+    assert pd.isna(table["top1"][2])
+    assert table["rankme_on_dataset"][2] == RANKME["eurosat"]
+    assert table["control"].all()
+
+
+def test_all_metrics_of_both_taps_are_columns(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "all_results" / run.method / run.name / "RANKME_EVAL"
+    record = json.loads(file.read_text())
+    source = record["datasets"]["shapes"]
+    source["embedding"] |= {"lidar": 4.5, "alpha_req": None}
+    source["representation"] |= {"lidar": 5.5}
+    write_json(file, record)
+    row = rows_of(tmp_path, run).iloc[0]
+    assert (row["lidar"], row["lidar_representation"]) == (4.5, 5.5)
+    assert pd.isna(row["alpha_req"])
+    assert pd.isna(row["idest"])
+
+
+def test_the_other_read_outs_are_columns(tmp_path: Path, run: Run) -> None:
+    row = rows_of(tmp_path, run).iloc[1]
+    assert row["top1_embedding"] == pytest.approx(0.4)
+    assert row["top1_mlp"] == pytest.approx(0.51)
+    assert (row["top1_knn_low"], row["top1_knn_high"]) == pytest.approx((0.43, 0.51))
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "value", "message"),
+    [
+        ("RANKME_EVAL", ["datasets"], [], "has no datasets.shapes"),
+        ("RANKME_EVAL", ["status"], 3, "status is 3, expected a text"),
+        (
+            "RANKME_EVAL",
+            ["datasets", "shapes", "embedding", "rankme"],
+            "12",
+            "datasets.shapes.embedding.rankme is '12', expected a number",
+        ),
+        ("digits/ACCURACY", ["top1"], True, "top1 is True, expected a number"),
+        ("digits/ACCURACY", ["interval"], 0.5, "interval is 0.5, expected a list"),
+        ("digits/ACCURACY", ["interval"], [0.1], "interval is [0.1], expected two numbers"),
+        ("digits/ACCURACY", ["readouts"], None, "readouts is None, expected an object"),
+        ("digits/ACCURACY", ["metric"], {}, "metric is {}, expected a text"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_with_its_file(
+    tmp_path: Path, run: Run, name: str, keys: list[str], value: object, message: str
+) -> None:
+    file = tmp_path / "all_results" / run.method / run.name / name
+    record = json.loads(file.read_text())
+    place = record
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    write_json(file, record)
+    with pytest.raises(UserError, match="run snakemake again") as error:
+        rows_of(tmp_path, run)
+    assert f"{file}: {message}" in str(error.value)
+
+
+def test_json_nested_too_deep_is_named(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "all_results" / run.method / run.name / "RANKME_EVAL"
+    file.write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(UserError, match="RANKME_EVAL: is not valid JSON"):
+        rows_of(tmp_path, run)
+
+
+def test_curves_are_tables_of_the_source(tmp_path: Path) -> None:
+    runs = [make_run(name="a-1"), make_run(name="b-2")]
+    write_tree(tmp_path, runs, "shapes", ["digits"])
+    training, spectra, convergence = collect_curves(runs, tmp_path, "shapes")
+    log = tmp_path / "all_results/SimCLR/b-2/TRAINING_LOG"
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    of_second = training[training["run"] == "b-2"]
+    assert list(of_second["loss"]) == [row["loss"] for row in rows]
+    assert list(of_second["epoch"]) == list(range(1, 11))
+    evaluation = json.loads((log.parent / "RANKME_EVAL").read_text())
+    embedding = evaluation["datasets"]["shapes"]["embedding"]
+    sigma = embedding["singular_values"]
+    kept = spectra[spectra["run"] == "b-2"]
+    assert [sigma[i - 1] / sigma[0] for i in kept["index"]] == list(kept["singular_value"])
+    assert (kept["index"].iloc[0], kept["index"].iloc[-1]) == (1, len(sigma))
+    assert list(convergence["samples"]) == [256, 512, 800] * 2
+    change = halving(convergence)["change"]
+    means = [row["mean"] for row in embedding["convergence"]]
+    assert change.iloc[1] == pytest.approx(1 - means[0] / means[2])
+
+
+@pytest.mark.parametrize("content", ["{", "[1]\n", "3\n"])
+def test_a_torn_training_log_is_named(tmp_path: Path, content: str) -> None:
+    runs = [make_run()]
+    write_tree(tmp_path, runs, "shapes", [])
+    (tmp_path / "all_results/SimCLR/a-1/TRAINING_LOG").write_text(content)
+    with pytest.raises(UserError, match="TRAINING_LOG: does not hold what it should"):
+        collect_curves(runs, tmp_path, "shapes")
+
+
+def test_an_untrained_run_has_no_curve_and_an_unmeasured_one_no_convergence(tmp_path: Path) -> None:
+    runs = [make_run()]
+    write_tree(tmp_path, runs, "shapes", [])
+    folder = tmp_path / "all_results/SimCLR/a-1"
+    (folder / "TRAINING_LOG").write_text("")
+    record = json.loads((folder / "RANKME_EVAL").read_text())
+    del record["datasets"]["shapes"]["embedding"]["convergence"]
+    record["datasets"]["shapes"]["embedding"]["singular_values"] = []
+    write_json(folder / "RANKME_EVAL", record)
+    assert all(table.empty for table in collect_curves(runs, tmp_path, "shapes"))

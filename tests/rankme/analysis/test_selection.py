@@ -1,12 +1,14 @@
 """Selection by RankMe, on tables whose answer can be read off."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankme.analysis.groups import MEAN
-from rankme.analysis.selection import select
+from rankme.analysis.resampling import resample_counts
+from rankme.analysis.selection import first, plateau_run, select
 from tests.rankme.analysis.synthetic import study_table
 
 POINTS = [(10.0, 0.50), (30.0, 0.60), (20.0, 0.75)]
@@ -14,7 +16,8 @@ POINTS = [(10.0, 0.50), (30.0, 0.60), (20.0, 0.75)]
 
 def row_of(results: pd.DataFrame, **key: str) -> pd.Series:
     table = select(results)
-    wanted = {"sweep": "all", "dataset": "shapes", "runs": "non-degenerate", **key}
+    wanted = {"sweep": "all", "dataset": "shapes", "runs": "non-degenerate"}
+    wanted |= {"metric": "rankme", "rule": "highest", **key}
     rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     assert len(rows) == 1
     return rows.iloc[0]
@@ -22,10 +25,10 @@ def row_of(results: pd.DataFrame, **key: str) -> pd.Series:
 
 def test_rankme_selects_the_highest_rank_and_the_oracle_the_highest_accuracy() -> None:
     row = row_of(study_table({"SimCLR": POINTS}))
-    assert (row["selected_run"], row["selected_rankme"], row["selected_top1"]) == ("run1", 30, 0.6)
-    assert (row["best_run"], row["best_rankme"], row["best_top1"]) == ("run2", 20, 0.75)
+    assert (row["selected_run"], row["selected_value"], row["selected_top1"]) == ("run1", 30, 0.6)
+    assert (row["best_run"], row["best_value"], row["best_top1"]) == ("run2", 20, 0.75)
     assert row["regret"] == pytest.approx(0.15)
-    assert row["mean_top1"] == pytest.approx(0.6167, abs=1e-4)
+    assert row["random_top1"] == pytest.approx(0.6167, abs=1e-4)
     assert (row["n"], row["tied"]) == (3, 1)
 
 
@@ -75,3 +78,64 @@ def test_regret_lies_between_zero_and_the_spread(points: list[tuple[float, float
     row = row_of(study_table({"SimCLR": points}))
     accuracies = [top1 for _, top1 in points]
     assert 0 <= row["regret"] <= max(accuracies) - min(accuracies)
+
+
+def test_each_choice_is_compared_with_oracle_random_and_default() -> None:
+    row = row_of(study_table({"SimCLR": [*POINTS, (25.0, 0.55)]}))
+    assert row["regret"] == pytest.approx(0.75 - 0.60)
+    assert row["over_random"] == pytest.approx(0.60 - 0.60)
+    assert row["over_default"] == pytest.approx(0.60 - 0.50)
+
+
+def test_intervals_are_percentiles_of_choices_made_anew_in_each_resample() -> None:
+    generator = np.random.default_rng(0)
+    points = list(zip(generator.uniform(5, 50, 12), generator.uniform(0.3, 0.8, 12), strict=True))
+    row = row_of(study_table({"SimCLR": points}))
+    rank, top1 = np.array(points).T
+    regrets = [
+        top1[drawn].max() - top1[drawn][rank[drawn].argmax()]
+        for drawn in generator.integers(12, size=(4000, 12))
+    ]
+    low, high = np.quantile(regrets, [0.025, 0.975])
+    assert row["regret_low"] == pytest.approx(low, abs=0.02)
+    assert row["regret_high"] == pytest.approx(high, abs=0.02)
+
+
+def test_the_first_run_of_an_order_in_each_resample() -> None:
+    counts = resample_counts(60)[:200]
+    order = np.random.default_rng(0).permutation(60)
+    expected = [next(run for run in order if held[run]) for held in counts]
+    assert first(counts, order).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("ranks", "noise", "chosen"),
+    [
+        ([10, 20, 30, 31, 30.5], 0.02, 2),  # rises to a plateau: its smallest value
+        ([30.5, 31, 30, 20, 10], 0.02, 2),  # falls from one: its largest
+        ([10, 20, 30, 31, 30.5], 0.0, 3),  # no noise: the highest
+        ([10, 20, 30, 31, 30.5], np.nan, 3),  # unknown noise: the highest
+    ],
+)
+def test_the_plateau_rule_takes_the_end_of_the_plateau_towards_low_rank(
+    ranks: list[float], noise: float, chosen: int
+) -> None:
+    runs = pd.DataFrame({"rankme": ranks, "covariance": [0.1, 0.5, 1, 4, 16]})
+    assert plateau_run(runs, "covariance", noise) == chosen
+
+
+def test_the_plateau_rule_needs_an_ordered_hyperparameter() -> None:
+    runs = pd.DataFrame({"rankme": [1.0, 2.0], "optimizer": ["sgd", "lars"]})
+    assert plateau_run(runs, "optimizer", 0.1) is None
+    assert plateau_run(runs, "all", 0.1) is None
+
+
+def test_the_plateau_rule_has_its_row_with_noise_measured_from_seeds() -> None:
+    points = [(30.0, 0.5), (29.0, 0.4), (31.0, 0.6), (10.0, 0.2)]
+    results = study_table({"SimCLR": points}, ("shapes",))
+    results["temperature"] = [0.2, 0.2, 0.3, 0.05]
+    results["seed"] = [0, 1, 0, 0]
+    results.loc[1, "sweep"] = "default"
+    row = row_of(results, sweep="temperature", rule="plateau")
+    assert row["selected_run"] == "run0"
+    assert row_of(results, sweep="temperature")["selected_run"] == "run2"

@@ -1,19 +1,16 @@
-"""Correlations against scipy, published critical values and tables worked out by hand."""
+"""Tables of correlations, on studies whose answer can be worked out by hand."""
 
 import sys
-from math import factorial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import permutation_test, rankdata, spearmanr
+from scipy.stats import rankdata
 
 import analyse
 from rankme.analysis.groups import KEYS, MEAN
-from rankme.analysis.statistics import correlate, spearman
+from rankme.analysis.statistics import correlate, holm
 from rankme.analysis.tables import read_table, write_table
 from tests.rankme.analysis.synthetic import study_table
 
@@ -22,77 +19,83 @@ FALLING = [(110.0, 0.9), (120.0, 0.8), (130.0, 0.7), (140.0, 0.6)]
 
 
 def row_of(table: pd.DataFrame, **key: str) -> pd.Series:
-    wanted = {"sweep": "all", "dataset": "shapes", "runs": "non-degenerate", **key}
+    wanted = {"sweep": "all", "dataset": "shapes", "runs": "non-degenerate"}
+    wanted |= {"metric": "rankme", "tap": "embedding", **key}
     rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     assert len(rows) == 1
     return rows.iloc[0]
 
 
-@st.composite
-def tied_pairs(draw: st.DrawFn, most: int) -> tuple[list[int], list[int]]:
-    n = draw(st.integers(3, most))
-    column = st.lists(st.integers(0, 4), min_size=n, max_size=n).filter(lambda v: len(set(v)) > 1)
-    return draw(column), draw(column)
+def test_metrics_are_turned_so_that_higher_promises_more() -> None:
+    results = study_table({"SimCLR": RISING}).assign(alpha_req=[1.9, 1.9, 1.5, 1.5, 1.1, 1.1])
+    table = correlate(results)
+    assert row_of(table, metric="alpha_req")["spearman"] == pytest.approx(1)
 
 
-@settings(deadline=None)
-@given(tied_pairs(most=30))
-def test_rho_is_scipys_also_with_ties(pair: tuple[list[int], list[int]]) -> None:
-    x, y = pair
-    assert spearman(x, y)["spearman"] == pytest.approx(spearmanr(x, y).statistic)
+def test_each_tap_is_a_row_of_its_own() -> None:
+    results = study_table({"SimCLR": RISING})
+    results["rankme_representation"] = -results["rankme"]
+    table = correlate(results)
+    assert row_of(table, tap="embedding")["spearman"] == pytest.approx(1)
+    assert row_of(table, tap="representation")["spearman"] == pytest.approx(-1)
 
 
-@settings(max_examples=25, deadline=None)
-@given(tied_pairs(most=6))
-def test_p_of_few_runs_is_the_exact_permutation_p(pair: tuple[list[int], list[int]]) -> None:
-    x, y = (rankdata(values) for values in pair)
-
-    def distance(permuted: np.ndarray) -> float:
-        return round(abs(float((permuted - x.mean()) @ (y - y.mean()))), 9)
-
-    exact = permutation_test((x,), distance, permutation_type="pairings", alternative="greater")
-    result = spearman(x, y)
-    assert result["p_method"] == "exact"
-    assert result["p"] == pytest.approx(exact.pvalue)
+def test_holm_is_the_step_down_method() -> None:
+    # Worked by hand: .005 * 4, .01 * 3, .03 * 2, then no smaller than the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, np.nan, 0.5]) == pytest.approx([1, np.nan, 1], nan_ok=True)
 
 
-@pytest.mark.parametrize(
-    ("order", "rho", "significant"),
-    [
-        ([1, 2, 3, 5, 4], 0.9, False),
-        ([1, 2, 3, 4, 5], 1.0, True),
-        ([1, 2, 4, 3, 6, 5], 0.886, True),
-        ([2, 1, 4, 3, 6, 5], 0.829, False),
-        ([1, 3, 2, 4, 7, 6, 5], 0.821, True),
-        ([2, 1, 4, 3, 7, 6, 5], 0.786, True),
-        ([2, 1, 4, 3, 7, 5, 8, 6], 0.833, True),
-    ],
-)
-def test_significance_agrees_with_published_critical_values(
-    order: list[int], rho: float, significant: bool
-) -> None:
-    result = spearman(range(len(order)), order)
-    assert result["spearman"] == pytest.approx(rho, abs=1e-3)
-    assert (result["p"] <= 0.05) == significant
+def test_holm_counts_the_metrics_of_the_same_runs_and_dataset() -> None:
+    results = study_table({"SimCLR": [*RISING, (40.0, 0.5), (50.0, 0.6)]})
+    results["nesum"] = results["rankme"]
+    row = row_of(correlate(results), metric="nesum")
+    assert row["spearman_p"] == pytest.approx(2 / 120)
+    assert row["spearman_p_holm"] == pytest.approx(4 / 120)
 
 
-def test_p_of_a_perfect_order_is_never_zero() -> None:
-    result = spearman(range(12), range(12))
-    assert result["p_method"] == "t"
-    assert result["p"] == 2 / factorial(12)
-
-
-def test_p_of_many_runs_is_scipys() -> None:
+def test_the_partial_correlation_is_that_of_residuals_of_a_regression_on_seeds() -> None:
     generator = np.random.default_rng(0)
-    x, y = generator.normal(size=(2, 40))
-    assert spearman(x, y)["p"] == pytest.approx(spearmanr(x, y).pvalue)
+    x, seeds = generator.normal(size=12), np.repeat([0, 1, 2], 4)
+    y = x + generator.normal(size=12) + 3 * seeds
+    results = study_table({"SimCLR": list(zip(10 + x, 0.5 + y / 100, strict=True))}, ("shapes",))
+    results["seed"] = seeds
+    dummies = np.eye(3)[seeds]
+
+    def residuals(values: np.ndarray) -> np.ndarray:
+        ranks = rankdata(values)
+        return ranks - dummies @ np.linalg.lstsq(dummies, ranks, rcond=None)[0]
+
+    expected = np.corrcoef(residuals(x), residuals(y))[0, 1]
+    assert row_of(correlate(results))["spearman_given_seed"] == pytest.approx(expected)
+
+
+def test_a_run_without_a_metric_counts_for_the_others() -> None:
+    results = study_table({"SimCLR": [*RISING, (40.0, 0.5)]})
+    results["lidar"] = results["rankme"].where(results["run"] != "run3")
+    table = correlate(results)
+    assert row_of(table, metric="lidar")["n"] == 3
+    assert row_of(table, metric="rankme")["n"] == 4
+
+
+def test_controls_are_no_runs_under_study() -> None:
+    results = study_table({"SimCLR": RISING, "RandomInit": [(5.0, 0.1)]})
+    results["control"] = results["method"] == "RandomInit"
+    assert set(correlate(results)["method"]) == {"SimCLR"}
+
+
+def test_a_dataset_without_labels_has_no_rows() -> None:
+    results = study_table({"SimCLR": RISING}, datasets=("shapes", "digits"))
+    results.loc[results["dataset"] == "digits", "top1"] = np.nan
+    assert set(correlate(results)["dataset"]) == {"shapes"}
+    assert correlate(results.assign(top1=np.nan)).empty
 
 
 @pytest.mark.parametrize(
     ("points", "reason"),
     [
         ([(5.0, 0.1), (6.0, 0.2)], "fewer than 3 runs"),
-        ([(5.0, 0.1), (5.0, 0.2), (5.0, 0.3)], "RankMe is the same in all runs"),
+        ([(5.0, 0.1), (5.0, 0.2), (5.0, 0.3)], "the metric is the same in all runs"),
         ([(5.0, 0.1), (6.0, 0.1), (7.0, 0.1)], "accuracy is the same in all runs"),
     ],
 )
@@ -154,11 +157,21 @@ def test_the_mean_over_targets_averages_accuracies_not_correlations() -> None:
     assert row_of(table, dataset=MEAN, role="mean")["spearman"] == pytest.approx(-1)
 
 
-def test_the_program_writes_both_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {name: tmp_path / f"{name}.csv" for name in ("results", "correlations", "selection")}
-    write_table(files["results"], study_table({"SimCLR": RISING}))
-    arguments = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+def test_the_program_writes_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(tmp_path / "results.csv", study_table({"SimCLR": RISING}))
+    arguments = ["--results", str(tmp_path / "results.csv"), "--output", str(tmp_path / "tables")]
     monkeypatch.setattr(sys, "argv", ["analyse.py", *arguments])
     analyse.main()
-    assert row_of(read_table(files["correlations"], KEYS))["p"] == pytest.approx(2 / 6)
-    assert row_of(read_table(files["selection"], KEYS))["regret"] == 0
+    tables = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert tables == {
+        "answer.rst",
+        "claims.csv",
+        "correlations.csv",
+        "selected.csv",
+        "selection.csv",
+        "variance.csv",
+    }
+    row = row_of(read_table(tmp_path / "tables/correlations.csv", KEYS))
+    assert row["spearman_p"] == pytest.approx(2 / 6)
+    row = row_of(read_table(tmp_path / "tables/selection.csv", KEYS), rule="highest")
+    assert row["regret"] == 0

@@ -141,6 +141,21 @@ def test_image_folder_names_a_folder_that_cannot_be_read(cats_and_dogs: Path, lo
         folder.chmod(0o755)
 
 
+def test_a_folder_without_labels_is_read_at_any_depth(cats_and_dogs: Path) -> None:
+    photo(7).save(cats_and_dogs / "alone.png")
+    data = read("unlabelled_folder", cats_and_dogs)
+    assert not data.labelled
+    assert len(data.splits["train"].images) == 10
+    assert names(data.splits["train"].images)[0].endswith("alone.png")
+    assert names(data.splits["test"].images) == ["train/dog/2.png"]
+    assert set(data.splits["train"].labels) == {0}
+
+
+def test_a_folder_of_too_few_images_without_labels_is_refused(image_tree: Tree) -> None:
+    with pytest.raises(UserError, match="holds 2 images, expected three or more"):
+        read("unlabelled_folder", image_tree({"train": {"cat": 2}}))
+
+
 @pytest.fixture
 def tiny_imagenet(tmp_path: Path) -> Path:
     """The original layout with two classes, listed in neither alphabetical nor folder order."""

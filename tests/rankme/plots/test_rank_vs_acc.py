@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
 
-import plot_rank_vs_acc
+import plot
 from rankme.analysis.selection import select
 from rankme.analysis.statistics import correlate
 from rankme.analysis.tables import write_table
@@ -218,17 +218,49 @@ def test_saving_gives_an_embedded_font_pdf_and_a_png_the_same_every_time(tmp_pat
     assert png == paths[1].with_suffix(".png").read_bytes()
 
 
-def test_the_program_draws_from_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_draws_the_figures_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     results = study()
     tables = {"results": results, "correlations": correlate(results), "selection": select(results)}
-    words = []
     for name, table in tables.items():
         write_table(tmp_path / f"{name}.csv", table)
-        words += [f"--{name}", str(tmp_path / f"{name}.csv")]
-    output = tmp_path / "plots" / "rank_vs_acc.pdf"
-    monkeypatch.setattr(sys, "argv", ["plot_rank_vs_acc.py", *words, "--output", str(output)])
-    plot_rank_vs_acc.main()
-    assert sorted(path.name for path in output.parent.iterdir()) == [
+    words = ["--tables", str(tmp_path), "--output", str(tmp_path / "plots")]
+    monkeypatch.setattr(sys, "argv", ["plot.py", *words, "--figures", "rank_vs_acc"])
+    plot.main()
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
+        "rank_vs_acc.html",
         "rank_vs_acc.pdf",
         "rank_vs_acc.png",
     ]
+
+
+def with_control(top1: float) -> Axes:
+    results = study_table({"SimCLR": POINTS, "RandomInit": [(12.0, top1)]}, ("shapes",))
+    results["control"] = results["method"] == "RandomInit"
+    return draw(results).axes[0]
+
+
+def test_a_control_is_a_star_and_no_run() -> None:
+    axes = with_control(0.52)
+    (star,) = [line for line in axes.lines if line.get_marker() == "*"]
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == pytest.approx((12, 52))
+    assert header(axes) == [r"$\rho$ 0.40 (4)"]
+
+
+def test_a_control_far_below_is_named_and_does_not_squeeze_the_runs() -> None:
+    axes = with_control(0.12)
+    assert not [line for line in axes.lines if line.get_marker() == "*"]
+    assert axes.texts[0].get_text() == "chance 10 % ↓\nRandomInit 12 % ↓"
+    assert axes.get_ylim()[0] > 30
+
+
+def test_without_labels_the_figure_says_so() -> None:
+    figure = draw(study_table({"SimCLR": POINTS}).assign(top1=np.nan))
+    assert "no dataset has labels" in figure.texts[0].get_text()
+
+
+@pytest.mark.parametrize("suffix", [".svg2", "", ".csv"])
+def test_a_suffix_that_cannot_be_written_is_refused(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(UserError, match=r"figure.*: a figure is written as \.pdf"):
+        style.save(draw(study()), tmp_path / f"figure{suffix}")

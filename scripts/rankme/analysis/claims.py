@@ -1,0 +1,369 @@
+"""The paper's claims, each with a criterion that was fixed before there were results.
+
+A claim is one function from the evidence to its findings: a statistic with an interval, and the
+range that the claim puts it in. `rankme.analysis.verdicts` draws the verdicts. Why each criterion
+is what it is: docs/claims.md.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+from scipy.stats import linregress, t
+
+from rankme.analysis.coefficients import resampled_ranks
+from rankme.analysis.curves import halving
+from rankme.analysis.groups import MEAN, Group
+from rankme.analysis.resampling import (
+    CONFIDENCE,
+    SEED,
+    percentile_interval,
+    resample_counts,
+    resampled_means,
+)
+from rankme.analysis.selection import first
+from rankme.analysis.statistics import correlate_columns
+from rankme.analysis.verdicts import Claim, Evidence, Finder, Finding
+
+SWEEPS = 5
+RUNS_OF_SWEEP = 5
+RUNS_OF_METHOD = 5
+RUNS_TO_SELECT = 10
+SAMPLES_PER_DIMENSION = 12.5
+
+MATCHES = {"VICReg": -0.5, "VICReg-exp": -0.5, "VICReg-ctr": -0.5, "SimCLR": -1.0}
+"""Points that RankMe may lose against the source's accuracy and still match it, or lose little."""
+
+CLAIMS: list[Claim] = []
+"""All claims, in the order of this file."""
+
+_POINTS = 100.0
+
+
+def _claim(name: str, criterion: str) -> Callable[[Finder], Finder]:
+    """Register a function as a claim; the statement is its docstring."""
+
+    def register(find: Finder) -> Finder:
+        statement = " ".join((find.__doc__ or "").split()).rstrip(".")
+        CLAIMS.append(Claim(name, statement, criterion, find))
+        return find
+
+    return register
+
+
+def _correlation(
+    scope: str, x: np.ndarray, y: np.ndarray, above: float, name: str = "spearman"
+) -> Finding:
+    row = correlate_columns(x, y)
+    statistic = {"spearman": "Spearman's rho", "pearson": "Pearson's r"}[name]
+    reason = row.get("reason", "")
+    if not reason and row["n"] < RUNS_OF_METHOD:
+        reason = f"{row['n']} runs, at least {RUNS_OF_METHOD} are needed"
+    if reason:
+        return Finding(scope, statistic, n=row["n"], reason=reason)
+    value, low, high, p = (float(row[name + end]) for end in ("", "_low", "_high", "_p"))
+    test = p if above == 0 else 0.0
+    return Finding(scope, statistic, value, low, high, row["n"], (above, inf), test)
+
+
+@_claim("C1", "rho > 0 in each method, p <= .05")
+def positive_on_source(evidence: Evidence) -> Iterator[Finding]:
+    """Within a method, RankMe on the source correlates positively with accuracy there."""
+    for group in evidence.methods:
+        yield from _rank_and_accuracy(group, {"source"})
+
+
+@_claim("C2", "rho > 0 in each method on each target and the mean, p <= .05")
+def positive_on_targets(evidence: Evidence) -> Iterator[Finding]:
+    """The same holds for each target and for their mean."""
+    for group in evidence.methods:
+        yield from _rank_and_accuracy(group, {"target", "mean"})
+
+
+def _rank_and_accuracy(group: Group, roles: set[str]) -> Iterator[Finding]:
+    rank = group.runs["rankme"].to_numpy(float)
+    for dataset, role in group.roles.items():
+        if role in roles:
+            accuracy = group.accuracy[dataset].to_numpy(float)
+            yield _correlation(f"{group.method}, {dataset}", rank, accuracy, 0.0)
+
+
+@_claim("C3", "on the source: mean regret over sweeps < 0.5 points, worst < 1.4")
+def small_regret(evidence: Evidence) -> Iterator[Finding]:
+    """Selecting by RankMe loses little against labels."""
+    yield from _over_sweeps(
+        evidence, ("rankme",), "mean regret in points", lambda r: r[0].mean(axis=0), (-inf, 0.5)
+    )
+    yield from _over_sweeps(
+        evidence, ("rankme",), "worst regret in points", lambda r: r[0].max(axis=0), (-inf, 1.4)
+    )
+
+
+@_claim("C4", "alpha-ReQ's mean and worst regret over sweeps are larger")
+def better_than_alpha_req(evidence: Evidence) -> Iterator[Finding]:
+    """RankMe beats alpha-ReQ in the mean and in the worst case."""
+    statistic = "regret of alpha-ReQ less that of RankMe, in points"
+    metrics, within = ("alpha_req", "rankme"), (0, inf)
+    yield from _over_sweeps(
+        evidence, metrics, f"mean {statistic}", lambda r: (r[0] - r[1]).mean(axis=0), within
+    )
+    yield from _over_sweeps(
+        evidence,
+        metrics,
+        f"worst {statistic}",
+        lambda r: r[0].max(axis=0) - r[1].max(axis=0),
+        within,
+    )
+
+
+def _over_sweeps(
+    evidence: Evidence,
+    metrics: tuple[str, ...],
+    statistic: str,
+    reduce: Callable[[np.ndarray], np.ndarray],
+    within: tuple[float, float],
+) -> Iterator[Finding]:
+    """A statistic of regrets (metrics, sweeps, B), resampled over sweeps and over their runs."""
+    sweeps = [
+        group
+        for group in evidence.sweeps
+        if evidence.source and len(group.runs) >= RUNS_OF_SWEEP
+        if set(metrics) <= set(group.scores().dropna(axis=1))
+    ]
+    if len(sweeps) < SWEEPS:
+        reason = (
+            f"{len(sweeps)} sweeps of {RUNS_OF_SWEEP} or more runs with labels, "
+            f"at least {SWEEPS} are needed"
+        )
+        yield Finding("all sweeps", statistic, n=len(sweeps), within=within, reason=reason)
+        return
+    generator = np.random.default_rng(SEED)
+    found = [_regrets(g, str(evidence.source), metrics, generator) for g in sweeps]
+    observed, resampled = zip(*found, strict=True)
+    value = reduce(np.stack(observed, axis=1)[:, :, None])[0]
+    regrets = np.stack(resampled, axis=1)
+    drawn = generator.integers(len(sweeps), size=(len(sweeps), regrets.shape[2]))
+    interval = percentile_interval(reduce(np.take_along_axis(regrets, drawn[None], axis=1)))
+    yield Finding("all sweeps", statistic, float(value), *interval, len(sweeps), within)
+
+
+def _regrets(
+    group: Group, source: str, metrics: tuple[str, ...], generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Regrets on the source in points: (metrics,) and, of resampled runs, (metrics, B)."""
+    top1, score = group.accuracy[source].to_numpy(float), group.scores()
+    # Sweeps of as many runs share their resamples, which must not move together.
+    counts = generator.permutation(resample_counts(len(top1)))
+    every = np.ones((1, len(top1)))
+    found = []
+    for rows in (every, counts):
+        best = top1[first(rows, np.argsort(-top1, kind="stable"))]
+        orders = [np.argsort(-score[metric].to_numpy(float), kind="stable") for metric in metrics]
+        found.append(_POINTS * np.stack([best - top1[first(rows, order)] for order in orders]))
+    return found[0][:, 0], found[1]
+
+
+@_claim(
+    "C5",
+    "mean over targets: loses < 0.5 points for VICReg and its kin, < 1 for SimCLR",
+)
+def matches_source_oracle(evidence: Evidence) -> Iterator[Finding]:
+    """On the targets, RankMe matches the source's accuracy as a selector."""
+    statistic = "top-1 of RankMe's run less that of the source oracle's, in points"
+    for group in evidence.methods:
+        if group.method not in MATCHES or not evidence.source or MEAN not in group.roles:
+            continue
+        scope, within = f"{group.method}, {MEAN}", (MATCHES[group.method], inf)
+        n = len(group.runs)
+        if n < RUNS_TO_SELECT:
+            reason = f"{n} runs, at least {RUNS_TO_SELECT} are needed"
+            yield Finding(scope, statistic, n=n, within=within, reason=reason)
+            continue
+        oods = _POINTS * group.accuracy[MEAN].to_numpy(float)
+        by_rank = np.argsort(-group.runs["rankme"].to_numpy(float), kind="stable")
+        by_source = np.argsort(-group.accuracy[evidence.source].to_numpy(float), kind="stable")
+        counts = resample_counts(n)
+        gains = oods[first(counts, by_rank)] - oods[first(counts, by_source)]
+        value = oods[by_rank[0]] - oods[by_source[0]]
+        yield Finding(scope, statistic, value, *percentile_interval(gains), n, within)
+
+
+@_claim("C6", "r > .99 in each method on each target")
+def rank_carries_over(evidence: Evidence) -> Iterator[Finding]:
+    """RankMe on the source says what it is on a target."""
+    targets = evidence.results.loc[evidence.results["role"] == "target", "dataset"].unique()
+    for group in evidence.methods:
+        for target in targets:
+            there = evidence.column(group, target, "rankme_on_dataset")
+            here = group.runs["rankme"].to_numpy(float)
+            yield _correlation(f"{group.method}, {target}", here, there, 0.99, "pearson")
+
+
+@_claim(
+    "C7",
+    "at 12.5 samples a dimension or fewer, half the samples move RankMe by < 2 %",
+)
+def samples_suffice(evidence: Evidence) -> Iterator[Finding]:
+    """25,600 samples suffice at dimension 2048."""
+    scope, statistic, within = "all runs", "change of RankMe at half the samples, in %", (-2.0, 2.0)
+    if evidence.convergence.empty:
+        reason = "RankMe against sample size was not measured"
+        yield Finding(scope, statistic, within=within, reason=reason)
+        return
+    halved = evidence.of_sound_runs(halving(evidence.convergence))
+    change, n = 100 * halved["change"].to_numpy(float), len(halved)
+    ratio = (halved["samples"] / halved["k"]).max()
+    value = float(change.mean()) if n else nan
+    reason = ""
+    if n < RUNS_OF_METHOD:
+        reason = f"{n} runs, at least {RUNS_OF_METHOD} are needed"
+    elif ratio > SAMPLES_PER_DIMENSION:
+        reason = f"{ratio:.3g} samples a dimension, more than the {SAMPLES_PER_DIMENSION} claimed"
+    if reason:
+        yield Finding(scope, statistic, value, n=n, within=within, reason=reason)
+        return
+    interval = percentile_interval(resampled_means(change))
+    yield Finding(scope, statistic, value, *interval, n, within)
+
+
+@_claim("C8", "rho > .7 in each method on each dataset")
+def train_predicts_test(evidence: Evidence) -> Iterator[Finding]:
+    """Accuracy on training images predicts that on test images."""
+    yield from _accuracies(evidence, "train_top1", 0.7)
+
+
+@_claim("C9", "rho > .9 in each method on each dataset")
+def embedding_follows_representation(evidence: Evidence) -> Iterator[Finding]:
+    """Accuracy from embeddings is near-monotone in that from representations."""
+    yield from _accuracies(evidence, "top1_embedding", 0.9)
+
+
+def _accuracies(evidence: Evidence, column: str, above: float) -> Iterator[Finding]:
+    for group in evidence.methods:
+        for dataset, role in group.roles.items():
+            if role != "mean":
+                other = evidence.column(group, dataset, column)
+                top1 = group.accuracy[dataset].to_numpy(float)
+                yield _correlation(f"{group.method}, {dataset}", other, top1, above)
+
+
+@_claim("C10", "rho > 0 in each method on each dataset for both, p <= .05")
+def other_readouts(evidence: Evidence) -> Iterator[Finding]:
+    """The relation survives an MLP and nearest neighbours as read-outs."""
+    for group in evidence.methods:
+        rank = group.runs["rankme"].to_numpy(float)
+        for dataset, role in group.roles.items():
+            for readout in ("knn", "mlp"):
+                if role != "mean":
+                    top1 = evidence.column(group, dataset, f"top1_{readout}")
+                    yield _correlation(f"{group.method}, {dataset}, {readout}", rank, top1, 0.0)
+
+
+@_claim("C11", "source: slope within 1 point a doubling of RankMe in each method")
+def plateau_above_classes(evidence: Evidence) -> Iterator[Finding]:
+    """Accuracy is on a plateau once the rank exceeds the number of classes."""
+    statistic = "slope above the number of classes, in points a doubling of RankMe"
+    source, within = evidence.source, (-1.0, 1.0)
+    for group in evidence.methods if source else ():
+        classes = 1 / evidence.column(group, str(source), "chance")
+        rank, top1 = group.runs["rankme"].to_numpy(float), group.accuracy[source].to_numpy(float)
+        above = rank > classes
+        n, scope = int(above.sum()), f"{group.method}, {source}"
+        if n < RUNS_OF_METHOD or np.ptp(rank[above]) == 0:
+            reason = f"{n} runs of RankMe above the classes, at least {RUNS_OF_METHOD} are needed"
+            yield Finding(scope, statistic, n=n, within=within, reason=reason)
+            continue
+        fit = linregress(np.log2(rank[above]), _POINTS * top1[above])
+        half = float(t.ppf((1 + CONFIDENCE) / 2, n - 2) * fit.stderr)
+        yield Finding(scope, statistic, fit.slope, fit.slope - half, fit.slope + half, n, within)
+
+
+@_claim(
+    "C12",
+    "source: best run of under half the highest RankMe > 1 point behind the best; "
+    "worst of over 90 % of it > 5 points behind",
+)
+def no_good_run_of_low_rank(evidence: Evidence) -> Iterator[Finding]:
+    """No run of low rank is good; runs of full rank may be bad."""
+    source, names = evidence.source, ("top1", "top1_low", "top1_high")
+    for group in evidence.methods if source else ():
+        scope, n = f"{group.method}, {source}", len(group.runs)
+        if n < RUNS_TO_SELECT:
+            reason = f"{n} runs, at least {RUNS_TO_SELECT} are needed"
+            yield Finding(scope, "points behind the best run", n=n, reason=reason)
+            continue
+        rank = group.runs["rankme"].to_numpy(float)
+        bounds = np.stack([_POINTS * evidence.column(group, str(source), c) for c in names])
+        low, full = rank < rank.max() / 2, rank > 0.9 * rank.max()
+        yield _gap(scope, "best run of low rank: points behind the best", bounds, low, 1, max)
+        worst = _gap(scope, "worst run of full rank: points behind the best", bounds, full, 5, min)
+        if worst.high <= 5:
+            reason = f"no such run among {n}, which does not rule them out"
+            worst = replace(worst, reason=reason)
+        yield worst
+
+
+def _gap(
+    scope: str,
+    statistic: str,
+    bounds: np.ndarray,
+    members: np.ndarray,
+    above: float,
+    choose: Callable[..., Any],
+) -> Finding:
+    """Top-1 of the best of all runs less that of the best or worst member (Newcombe 1998)."""
+    n, within = bounds.shape[1], (above, inf)
+    if not members.any():
+        return Finding(scope, statistic, n=n, within=within, reason="no run has such a rank")
+    best = int(np.nanargmax(bounds[0]))
+    other = choose(np.flatnonzero(members).tolist(), key=lambda place: bounds[0, place])
+    (a, a_low, a_high), (b, b_low, b_high) = bounds[:, best], bounds[:, other]
+    low, high = a - b - np.hypot(a - a_low, b_high - b), a - b + np.hypot(a_high - a, b - b_low)
+    return Finding(scope, statistic, a - b, low, high, n, within)
+
+
+@_claim("C13", "C1 to C4 have the same verdicts on two sources")
+def another_source(evidence: Evidence) -> Iterator[Finding]:
+    """The claims hold with another source."""
+    reason = "a study has one source: run it with another one and compare the verdicts on C1 to C4"
+    yield Finding("all runs", "verdicts on C1 to C4", n=1, reason=reason)
+
+
+@_claim("C14", "mean rho within methods > rho across them")
+def fails_across_methods(evidence: Evidence) -> Iterator[Finding]:
+    """RankMe does not compare runs of different methods (negative control)."""
+    statistic = "mean rho within methods less rho across them"
+    source = evidence.source
+    usable = [g for g in evidence.methods if source and len(g.runs) >= RUNS_OF_METHOD]
+    if len(usable) < 2:
+        reason = f"{len(usable)} methods of {RUNS_OF_METHOD} or more runs, at least 2 are needed"
+        yield Finding("all methods", statistic, n=len(usable), reason=reason)
+        return
+    generator = np.random.default_rng(SEED)
+    columns = [
+        np.stack([g.runs["rankme"].to_numpy(float), g.accuracy[source].to_numpy(float)], axis=1)
+        for g in usable
+    ]
+    counts = [generator.permutation(resample_counts(len(part))) for part in columns]
+    value = _within_less_across(columns, [np.ones((1, len(part))) for part in columns])[0]
+    interval = percentile_interval(_within_less_across(columns, counts))
+    n = sum(map(len, columns))
+    yield Finding("all methods", statistic, float(value), *interval, n, (0, inf))
+
+
+def _within_less_across(columns: list[np.ndarray], counts: list[np.ndarray]) -> np.ndarray:
+    within = np.mean([_rho(c, w) for c, w in zip(columns, counts, strict=True)], axis=0)
+    result: np.ndarray = within - _rho(np.concatenate(columns), np.concatenate(counts, axis=1))
+    return result
+
+
+def _rho(columns: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Spearman's rho of two columns (n, 2) in each resample, (B,)."""
+    weights = counts.astype(np.float32)
+    x, y = resampled_ranks(columns, weights).transpose(1, 0, 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = np.sqrt((weights * x**2).sum(axis=1) * (weights * y**2).sum(axis=1))
+        result: np.ndarray = (weights * x * y).sum(axis=1) / scale
+    return result

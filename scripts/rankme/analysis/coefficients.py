@@ -1,0 +1,264 @@
+"""Pearson, Spearman and Kendall (tau-b) of many metrics with many accuracies, on the same runs.
+
+Everything is given as X (n, M) and Y (n, D), finite, a row a run; results are (M, D). Coefficients
+and p-values of many runs are scipy's; p is exact over all pairings for few runs, and intervals are
+bootstrapped through `rankme.analysis.resampling`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+
+import numpy as np
+from scipy.stats import kendalltau, norm, pearsonr, rankdata
+
+from rankme.analysis.resampling import (
+    CONFIDENCE,
+    bca_interval,
+    leave_one_out,
+    resample_counts,
+)
+
+EXACT_RUNS = 9
+"""Up to here p is exact: 9! = 362,880 pairings."""
+
+BCA_RUNS = (7, 100)
+"""Numbers of runs whose intervals are bootstrapped.
+
+With fewer, BCa was measured to cover 76 % instead of 95 (n = 5, rho = 0.9) where the z interval
+covers 97 %; with more, the two agree and the bootstrap costs minutes.
+"""
+
+INTERVAL_RUNS = 4
+"""The z interval has sqrt(n - 3) in its denominator."""
+
+_ROWS = 1000
+_NO_VARIANCE = 1e-9
+
+Resampled = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A coefficient of each metric (M) with each accuracy (D); arrays are (M, D).
+
+    Attributes:
+        value, low, high, p: the coefficient, its 95 % interval (NaN where there is none), and the
+            two-sided p.
+        interval: "BCa" or "z"; "" where there is none.
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+    interval: np.ndarray
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> Estimate:
+    """Pearson's r."""
+    x, y = _standardised(x), _standardised(y)
+    value, p = _pearsonr(x, y)
+    if len(x) <= EXACT_RUNS:
+        p = _exact_p(x, y)
+    error = _influence_error if len(x) > BCA_RUNS[1] else _fisher_error
+    return _with_interval(
+        value, p, error(x, y, value), _weighted_pearson(x, y), len(x), ranks=False
+    )
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> Estimate:
+    """Spearman's rho, ties sharing their mean rank."""
+    x, y = rankdata(x, axis=0), rankdata(y, axis=0)
+    value, p = _pearsonr(x, y)
+    if len(x) <= EXACT_RUNS:
+        p = _exact_p(x, y)
+    # Bonett & Wright 2000.
+    error = np.sqrt((1 + value**2 / 2) / max(len(x) - 3, 1))
+    return _with_interval(value, p, error, _weighted_spearman(x, y), len(x), ranks=True)
+
+
+def kendall(x: np.ndarray, y: np.ndarray) -> Estimate:
+    """Kendall's tau-b."""
+    found = np.array([[kendalltau(a, b) for b in y.T] for a in x.T])
+    value, p = found[..., 0], found[..., 1]
+    if len(x) <= EXACT_RUNS:
+        p = _exact_kendall_p(x, y)
+    # Fieller, Hartley & Pearson 1957.
+    error = np.full(value.shape, np.sqrt(0.437 / max(len(x) - 4, 0.5)))
+    return _with_interval(value, p, error, _weighted_kendall(x, y), len(x), ranks=True)
+
+
+COEFFICIENTS = {"pearson": pearson, "spearman": spearman, "kendall": kendall}
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    centred = values - values.mean(axis=0)
+    result: np.ndarray = centred / centred.std(axis=0)
+    return result
+
+
+def _pearsonr(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    found = pearsonr(x[:, :, None], y[:, None, :], axis=0)
+    return np.asarray(found.statistic), np.asarray(found.pvalue)
+
+
+def _fisher_error(x: np.ndarray, y: np.ndarray, value: np.ndarray) -> np.ndarray:
+    return np.full(value.shape, 1 / np.sqrt(max(len(x) - 3, 1)))
+
+
+def _influence_error(x: np.ndarray, y: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Standard error of atanh(r) from the influence of each run: free of normality."""
+    n = len(x)
+    squares = (x**2)[:, :, None] + (y**2)[:, None, :]
+    influence = x[:, :, None] * y[:, None, :] - value * squares / 2
+    free = np.maximum(1 - value**2, 1e-12)
+    result: np.ndarray = np.sqrt((influence**2).mean(axis=0) / n) / free
+    return result
+
+
+def _with_interval(
+    value: np.ndarray,
+    p: np.ndarray,
+    error: np.ndarray,
+    statistic: Resampled,
+    n: int,
+    ranks: bool,
+) -> Estimate:
+    """BCa where it is defined, else a symmetric interval of atanh(value)."""
+    if n < INTERVAL_RUNS:
+        nothing = np.full(value.shape, np.nan)
+        return Estimate(value, nothing, nothing, p, np.full(value.shape, ""))
+    low, high = _z_interval(value, error, n, ranks)
+    method = np.full(value.shape, "z", dtype=object)
+    if BCA_RUNS[0] <= n <= BCA_RUNS[1]:
+        counts = resample_counts(n)
+        blocks = [statistic(counts[i : i + _ROWS]) for i in range(0, len(counts), _ROWS)]
+        resampled, jackknife = np.concatenate(blocks), statistic(leave_one_out(n))
+        bounds = bca_interval(value.ravel(), resampled, jackknife)
+        bca_low, bca_high = (bound.reshape(value.shape) for bound in bounds)
+        defined = np.isfinite(bca_low) & np.isfinite(bca_high) & (bca_low < bca_high)
+        low, high = np.where(defined, bca_low, low), np.where(defined, bca_high, high)
+        method[defined] = "BCa"
+    return Estimate(value, low, high, p, method)
+
+
+def _z_interval(
+    value: np.ndarray, error: np.ndarray, n: int, ranks: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """tanh(atanh(value) -+ 1.96 errors).
+
+    atanh(1) is infinite: around a perfect order the interval is that of the nearest order that is
+    not perfect, which two neighbours change places in, with the perfect one as its end.
+    """
+    largest = 1 - 12 / (n**3 - n) if ranks else 1 - 1e-6
+    inner = np.clip(value, -largest, largest)
+    half = norm.ppf((1 + CONFIDENCE) / 2) * error
+    low, high = np.tanh(np.arctanh(inner) - half), np.tanh(np.arctanh(inner) + half)
+    return np.where(value < -largest, -1.0, low), np.where(value > largest, 1.0, high)
+
+
+def _ratio(products: np.ndarray, squares_x: np.ndarray, squares_y: np.ndarray) -> np.ndarray:
+    """products (B, M, D) over the root of both variances (B, M), (B, D), as (B, M * D)."""
+    scale = squares_x[:, :, None] * squares_y[:, None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(scale > _NO_VARIANCE, products / np.sqrt(scale), np.nan)
+    return ratio.reshape(len(products), -1)
+
+
+def _weighted_pearson(x: np.ndarray, y: np.ndarray) -> Resampled:
+    """r of resamples, from the sums of x, y, their squares and products."""
+    (n, metrics), accuracies = x.shape, y.shape[1]
+    both = (x[:, :, None] * y[:, None, :]).reshape(n, -1)
+    columns = np.hstack([x, y, x**2, y**2, both])
+    ends = np.cumsum([metrics, accuracies, metrics, accuracies])
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        sums = (counts @ columns) / counts.sum(axis=1, keepdims=True)
+        mean_x, mean_y, square_x, square_y, products = np.split(sums, ends, axis=1)
+        products = products.reshape(-1, metrics, accuracies)
+        products = products - mean_x[:, :, None] * mean_y[:, None, :]
+        return _ratio(products, square_x - mean_x**2, square_y - mean_y**2)
+
+    return statistic
+
+
+def _weighted_spearman(x: np.ndarray, y: np.ndarray) -> Resampled:
+    """rho of resamples, every resample ranked anew."""
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        weights = counts.astype(np.float32)
+        ranks_x, ranks_y = resampled_ranks(x, weights), resampled_ranks(y, weights)
+        weighted_x = ranks_x * weights[:, None, :]
+        products = weighted_x @ ranks_y.transpose(0, 2, 1)
+        variance_x = (weighted_x * ranks_x).sum(axis=2)
+        variance_y = (ranks_y**2 * weights[:, None, :]).sum(axis=2)
+        return _ratio(products, variance_x, variance_y)
+
+    return statistic
+
+
+def resampled_ranks(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Ranks of each run within each resample, less their mean, (B, K, n), of columns (n, K)."""
+    ranks = np.empty((len(weights), columns.shape[1], len(columns)), np.float32)
+    centre = weights.sum(axis=1, keepdims=True) / 2
+    for index, column in enumerate(columns.T):
+        order = np.argsort(column, kind="stable")
+        ordered = column[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        of_value = np.add.reduceat(weights[:, order], starts, axis=1)
+        middle = of_value.cumsum(axis=1) - of_value / 2 - centre
+        ranks[:, index, order] = np.repeat(middle, np.diff(np.r_[starts, len(order)]), axis=1)
+    return ranks
+
+
+def _weighted_kendall(x: np.ndarray, y: np.ndarray) -> Resampled:
+    """tau-b of resamples, each pair of runs counting as often as the resample holds it."""
+    first, second = np.triu_indices(len(x), 1)
+    signs_x, signs_y = (np.sign(v[first] - v[second]).astype(np.float32) for v in (x, y))
+    metrics, accuracies = x.shape[1], y.shape[1]
+    both = (signs_x[:, :, None] * signs_y[:, None, :]).reshape(len(first), -1)
+    columns = np.hstack([np.abs(signs_x), np.abs(signs_y), both])
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        pairs = counts[:, first].astype(np.float32) * counts[:, second]
+        untied_x, untied_y, agreement = np.split(
+            pairs @ columns, [metrics, metrics + accuracies], axis=1
+        )
+        return _ratio(agreement.reshape(-1, metrics, accuracies), untied_x, untied_y)
+
+    return statistic
+
+
+def _exact_p(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Share of all pairings whose product moment is at least as far from its mean."""
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    return _share_as_extreme(x, [column[_permutations(len(x))] for column in y.T], x.T @ y)
+
+
+def _exact_kendall_p(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    first, second = np.triu_indices(len(x), 1)
+    signs_x = np.sign(x[first] - x[second])
+    order = _permutations(len(x))
+    signs = [np.sign(column[:, None] - column) for column in y.T]
+    permuted = [of_pair[order[:, first], order[:, second]] for of_pair in signs]
+    observed = signs_x.T @ np.sign(y[first] - y[second])
+    return _share_as_extreme(signs_x, permuted, observed)
+
+
+def _share_as_extreme(
+    x: np.ndarray, permuted: list[np.ndarray], observed: np.ndarray
+) -> np.ndarray:
+    """p (M, D) of observed (M, D), from x (K, M) and, for each accuracy, all its orders (n!, K)."""
+    tolerance = 1e-9 * max(1.0, float(np.abs(observed).max()))
+    shares = [
+        (np.abs(orders @ x) >= np.abs(values) - tolerance).mean(axis=0)
+        for orders, values in zip(permuted, observed.T, strict=True)
+    ]
+    return np.stack(shares, axis=1)
+
+
+@lru_cache(maxsize=EXACT_RUNS)
+def _permutations(n: int) -> np.ndarray:
+    return np.array(list(permutations(range(n))), dtype=np.int8)

@@ -1,0 +1,135 @@
+"""Runs trained elsewhere: the same answer from one row a run."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from rankme.analysis.foreign import Columns, read_runs
+from rankme.analysis.statistics import correlate
+from rankme.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "docs" / "runs.csv"
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "runs.csv"
+    path.write_text(text)
+    return path
+
+
+def analyse(folder: Path, runs: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "scripts/analyse.py", "--runs", runs, "--output", folder, *options]
+    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_example_gives_tables_figure_and_a_sentence(tmp_path: Path) -> None:
+    done = analyse(tmp_path / "out", EXAMPLE)
+    assert done.returncode == 0, done.stderr
+    assert "use " in done.stdout.splitlines()[0]
+    assert "its RankMe" in done.stdout
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"claims.csv", "correlations.csv", "selected.csv", "rank_vs_acc.pdf"} <= made
+    table = pd.read_csv(tmp_path / "out/correlations.csv")
+    row = table.query("sweep == 'all' and role == 'source' and metric == 'rankme'").iloc[0]
+    runs = pd.read_csv(EXAMPLE)
+    of_method = runs[runs["method"] == row["method"]]
+    expected = spearmanr(of_method["rankme"], of_method["top1_imagenet"]).statistic
+    assert row["spearman"] == pytest.approx(expected)
+
+
+def test_columns_are_named_by_options(tmp_path: Path) -> None:
+    path = written(tmp_path, "algo,er,idest,A,B\nx,3,1,50,60\nx,4,2,55,70\nx,5,3,70,80\n")
+    results = read_runs(path, Columns("algo", "", ["er", "idest"], ["A", "B"], "B"))
+    assert list(results["dataset"])[:2] == ["B", "A"]
+    assert list(results["role"])[:2] == ["source", "target"]
+    assert list(results["top1"])[:2] == [0.6, 0.5]
+    assert list(results["rankme"].unique()) == [3, 4, 5]
+    assert list(results["idest"].unique()) == [1, 2, 3]
+    assert set(results["method"]) == {"x"}
+
+
+def test_what_is_nothing_else_is_a_hyperparameter(tmp_path: Path) -> None:
+    path = written(tmp_path, "rankme,top1,seed,lr\n3,.5,0,.1\n4,.6,1,.1\n")
+    results = read_runs(path, Columns())
+    assert list(results["lr"]) == [0.1, 0.1]
+    assert list(results["seed"]) == [0, 1]
+
+
+@pytest.mark.parametrize(("values", "share"), [("50,60,70", 0.5), ("0.5,0.6,0.7", 0.5)])
+def test_percent_and_fractions_are_told_apart(tmp_path: Path, values: str, share: float) -> None:
+    rows = "\n".join(f"{rank},{value}" for rank, value in enumerate(values.split(","), 3))
+    assert read_runs(written(tmp_path, f"rank,acc\n{rows}\n"), Columns())["top1"][0] == share
+
+
+def test_missing_values_and_repeated_rows_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "rankme,top1,top1_b\n3,.5,.4\n3,.5,.4\n4,,\n,.5,.5\n5,.7,\n6,NA,.9\n"
+    with caplog.at_level(logging.WARNING):
+        results = read_runs(written(tmp_path, text), Columns())
+    assert results["run"].nunique() == 3
+    assert "left out 2 of 6 rows without rankme or without any accuracy" in caplog.text
+    assert "left out 1 of 6 rows that repeat another one" in caplog.text
+    assert set(correlate(results)["reason"].dropna()) == {"fewer than 3 runs"}
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    path = written(tmp_path, "run,rankme,top1\na,3,.5\na,4,.6\nb,5,.7\n")
+    assert list(read_runs(path, Columns())["run"]) == ["a (row 1)", "a (row 2)", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("a,b\n1,2\n", Columns(), "has none of the columns rankme"),
+        ("rankme,b\n1,2\n", Columns(), "say by --accuracy-columns which of rankme, b to take"),
+        ("rankme,top1\n1,2\n", Columns(ranks=["er"]), "has no column er; its columns are rankme"),
+        ("rankme,top1\n1,good\n", Columns(), "top1 is 'good' in row 2, expected a number"),
+        ("rankme,top1\n,\n", Columns(), "no row has a number in rankme"),
+        ("rankme,top1\n", Columns(), "no row has a number"),
+        (
+            "rankme,x,top1\n1,2,3\n",
+            Columns(ranks=["rankme", "x"]),
+            "x is no metric whose direction",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_in_one_line(
+    tmp_path: Path, text: str, options: Columns, message: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        read_runs(written(tmp_path, text), options)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ["3,.5", "3,.5\n4,.6", "3,.5\n4,.6\n5,.4", "3,.5\n3,.6\n3,.4\n3,.3", "3,.5\n4,.5\n5,.5\n6,.5"],
+)
+def test_few_or_constant_runs_are_stated(tmp_path: Path, rows: str) -> None:
+    done = analyse(tmp_path / "out", written(tmp_path, f"rankme,top1\n{rows}\n"))
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    claims = pd.read_csv(tmp_path / "out/claims.csv")
+    assert set(claims["verdict"]) == {"undecided"}
+    assert claims["reason"].notna().all()
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    done = analyse(tmp_path / "out", tmp_path / "none.csv")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "none.csv: cannot be read" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_infinite_values_count_as_missing(tmp_path: Path) -> None:
+    path = written(tmp_path, "rankme,top1\ninf,.5\n4,.6\n")
+    assert np.isfinite(read_runs(path, Columns())["rankme"]).all()

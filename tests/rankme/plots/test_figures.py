@@ -1,0 +1,166 @@
+"""Every figure draws what the tables hold, from a made-up study and from what a study may lack."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from rankme.analysis.collect import collect
+from rankme.analysis.curves import collect_curves
+from rankme.analysis.groups import MEAN
+from rankme.analysis.selection import select
+from rankme.analysis.statistics import correlate
+from rankme.analysis.tables import write_table
+from rankme.metrics.registry import METRICS
+from rankme.plots import metric_comparison, selection_regret
+from rankme.plots.figures import FIGURES, Tables
+from tests.rankme.analysis.synthetic import make_run, write_tree
+
+METHODS = ("SimCLR", "VICReg", "DINO")
+RUNS = 7
+
+
+def tables_of(folder: Path, methods: tuple[str, ...], targets: tuple[str, ...]) -> Tables:
+    runs = [
+        make_run(method, f"lr={i}", "lr" if i else "default", lr=i)
+        for method in methods
+        for i in range(RUNS)
+    ]
+    write_tree(folder, runs, "shapes", targets)
+    results = collect(runs, folder, "shapes", targets)
+    curves = collect_curves(runs, folder, "shapes")
+    names = ("training", "spectra", "convergence")
+    tables = dict(zip(names, curves, strict=True)) | {"results": results}
+    tables |= {"correlations": correlate(results), "selection": select(results)}
+    for name, table in tables.items():
+        write_table(folder / "tables" / f"{name}.csv", table)
+    return Tables(folder / "tables")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    return tables_of(tmp_path_factory.mktemp("study"), METHODS, ("digits", "textures"))
+
+
+@pytest.fixture(scope="module")
+def figures(tables: Tables) -> dict[str, Figure]:
+    made = {name: draw(tables) for name, draw in FIGURES.items()}
+    for figure in made.values():
+        figure.canvas.draw()
+    return made
+
+
+def drawn(figure: Figure) -> list[Text]:
+    """Texts that are seen: matplotlib also keeps labels of ticks beyond the ends of an axis."""
+    hidden = {
+        id(label)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for label in (tick.label1, tick.label2)
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+    }
+    texts = figure.findobj(Text)
+    return [t for t in texts if t.get_visible() and t.get_text().strip() and id(t) not in hidden]
+
+
+def words(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_two_labels_overlap_and_none_leaves_the_page(
+    figures: dict[str, Figure], name: str
+) -> None:
+    figure = figures[name]
+    boxes = [(t.get_text(), t.get_window_extent()) for t in drawn(figure)]
+    for index, (text, box) in enumerate(boxes):
+        assert figure.bbox.x0 - 1 <= box.x0, text
+        assert box.x1 <= figure.bbox.x1 + 1, text
+        assert figure.bbox.y0 - 1 <= box.y0, text
+        assert box.y1 <= figure.bbox.y1 + 1, text
+        for other_text, other in boxes[index + 1 :]:
+            apart = box.shrunk(0.9, 0.8)
+            assert not apart.overlaps(other.shrunk(0.9, 0.8)), (text, other_text)
+
+
+@pytest.mark.parametrize(
+    "name", ["rank_over_training", "training_curves", "spectra", "sample_size_convergence"]
+)
+def test_a_line_each_run_and_a_panel_each_method(figures: dict[str, Figure], name: str) -> None:
+    panels = figures[name].axes[: len(METHODS)]
+    assert [axes.get_title("left") for axes in panels] == list(METHODS)
+    for axes in panels:
+        lines = [c for c in axes.collections if isinstance(c, LineCollection)]
+        assert sum(len(c.get_segments()) for c in lines) == RUNS
+
+
+def test_lines_hold_the_numbers_of_the_table(figures: dict[str, Figure], tables: Tables) -> None:
+    axes = figures["training_curves"].axes[0]
+    first = axes.collections[0].get_segments()[0]
+    rows = tables.training.query("method == 'SimCLR' and run == 'lr=0'")
+    assert np.allclose(first, rows[["epoch", "loss"]])
+
+
+def test_convergence_is_relative_to_all_samples(figures: dict[str, Figure], tables: Tables) -> None:
+    segment = figures["sample_size_convergence"].axes[0].collections[0].get_segments()[0]
+    rows = tables.convergence.query("method == 'SimCLR' and run == 'lr=0'")
+    assert np.allclose(segment[:, 1], rows["mean"] / rows["mean"].iloc[-1])
+
+
+def test_each_metric_has_its_rho_and_interval(tables: Tables) -> None:
+    axes = metric_comparison.draw(tables.correlations).axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == [metric.label for metric in METRICS.values()]
+    chosen = tables.correlations.query(
+        "method == 'SimCLR' and sweep == 'all' and runs == 'non-degenerate' and tap == 'embedding'"
+    )
+    chosen = chosen[chosen["dataset"] == MEAN]
+    points = next(line for line in axes.lines if line.get_marker() == "o")
+    assert np.allclose(points.get_xdata(), chosen["spearman"])
+    bars = axes.collections[0].get_segments()
+    assert np.allclose([b[0][0] for b in bars], chosen["spearman_low"])
+
+
+def test_regret_stands_beside_random_choice_and_default(tables: Tables) -> None:
+    axes = selection_regret.draw(tables.selection).axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[:4] == ["random choice", "default settings", "RankMe", "effective rank"]
+    chosen = tables.selection.query(
+        "method == 'SimCLR' and sweep == 'lr' and runs == 'non-degenerate' and dataset == 'shapes'"
+        " and metric == 'rankme' and tap == 'embedding' and rule == 'highest'"
+    ).iloc[0]
+    places = {round(y): x for x, y in axes.lines[0].get_xydata()}
+    assert places[2] == pytest.approx(100 * chosen["regret"])
+    assert places[0] == pytest.approx(100 * (chosen["best_top1"] - chosen["random_top1"]))
+
+
+def test_rank_on_a_target_is_drawn_against_rank_on_the_source(
+    figures: dict[str, Figure], tables: Tables
+) -> None:
+    axes = figures["rank_source_vs_target"].axes[0]
+    rows = tables.results.query("dataset == 'digits'")
+    points = np.concatenate([line.get_xydata() for line in axes.lines if line.get_marker() == "o"])
+    expected = rows[["rankme", "rankme_on_dataset"]].to_numpy()
+    assert np.allclose(sorted(points.tolist()), sorted(expected.tolist()))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_one_run_without_target_metric_or_label_is_still_a_figure(
+    tmp_path: Path, name: str
+) -> None:
+    runs = [make_run()]
+    write_tree(tmp_path, runs, "shapes", [])
+    results = collect(runs, tmp_path, "shapes", [])
+    results[["top1", *(m for m in METRICS if m != "rankme")]] = np.nan
+    training, spectra, convergence = (t.iloc[:0] for t in collect_curves(runs, tmp_path, "shapes"))
+    made = {"results": results, "training": training, "spectra": spectra}
+    made |= {"convergence": convergence, "correlations": correlate(results)}
+    for table, rows in (made | {"selection": select(results)}).items():
+        write_table(tmp_path / f"{table}.csv", pd.DataFrame(rows))
+    figure = FIGURES[name](Tables(tmp_path))
+    assert any(words(figure))
