@@ -32,9 +32,19 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/analysis.smk"
 
 
-rule all:
-    default_target: True
+rule results:
+    """All tables and figures, and with them every result."""
     input:
         rules.collect.output,
         rules.analyse.output,
         rules.plot_rank_vs_acc.output,
+
+
+include: "workflow/rules/tracking.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.results.input,
+        rules.publish.output if TRACKING["enabled"] else [],

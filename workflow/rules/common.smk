@@ -6,6 +6,7 @@ moving a study to another machine runs nothing again.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -30,6 +31,13 @@ for warning in checks.warnings(STUDY):
 
 RUNS = {(run.method, run.name): run for run in study.runs(STUDY)}
 DATASETS = study.evaluation_datasets(STUDY)
+
+# Kept out of STUDY, which rules hand to programs: where results are published decides none of them.
+TRACKING = STUDY.pop("tracking")
+if TRACKING["uri"]:
+    os.environ.setdefault(destination.URI, TRACKING["uri"])
+if TRACKING["live"]:
+    os.environ[destination.LIVE] = STUDY["study"]
 
 
 wildcard_constraints:
