@@ -19,6 +19,7 @@ import checks
 import study
 from rankme.errors import UserError
 from rankme.schema import read_yaml
+from rankme.tracking import destination
 
 try:
     for file in workflow.configfiles:

@@ -50,6 +50,7 @@ mlflow.store.db.utils.MAX_RETRY_COUNT = 3
 _PAGE = 200
 _OWN_TAGS = (documents.PREFIX, "provenance.")
 _OWN_METRICS = ("rank/", "accuracy/")
+_TAKEN_AWAY = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST")
 _FAILURES = (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError)
 
 
@@ -85,6 +86,15 @@ class Store:
         Returns:
             "created", "updated" or "unchanged".
         """
+        try:
+            return self._send(record, known)
+        except MlflowException as error:
+            if error.error_code not in _TAKEN_AWAY:
+                raise
+            # Another machine has kept its own record of this run and deleted ours meanwhile.
+            return self._send(record, self.records(record.key).get(record.key, []))
+
+    def _send(self, record: Record, known: Sequence[StoredRun]) -> str:
         for double in known[1:]:
             self._client.delete_run(double.info.run_id)
         digest = record.digest()
@@ -144,21 +154,23 @@ class Store:
         return {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
 
     def _experiment(self, name: str) -> Experiment:
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
-            place = None if self._server else self._artefacts.as_uri()
-            try:
-                self._client.create_experiment(name, artifact_location=place)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-            found = self._client.get_experiment_by_name(name)
+        found = self._client.get_experiment_by_name(name) or self._new_experiment(name)
         if found.lifecycle_stage != "active":
             raise UserError(
                 f"the experiment {name!r} was deleted; restore it by `mlflow experiments restore "
                 f"--experiment-id {found.experiment_id}`, or give the study another name"
             )
         return found
+
+    def _new_experiment(self, name: str) -> Experiment:
+        place = None if self._server else self._artefacts.as_uri()
+        try:
+            return self._client.get_experiment(self._client.create_experiment(name, place))
+        except MlflowException as error:
+            made = self._client.get_experiment_by_name(name)  # By another machine, just now.
+            if made is None:
+                raise error
+            return made
 
     def _is_here(self, location: str) -> bool:
         """Whether artefacts go into this tree, or to a place that is the same from everywhere."""
