@@ -15,8 +15,8 @@ from time import perf_counter
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from rankme.tracking.publishing import Publication
-from tests.rankme.tracking.studies import config_of, runs_of, write_study
+from rankme.tracking.publishing import Publication  # noqa: E402
+from tests.rankme.tracking.studies import config_of, runs_of, write_study  # noqa: E402
 
 
 def commits_a_second(folder: Path, count: int = 200) -> float:

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 URI = "MLFLOW_TRACKING_URI"
@@ -94,9 +94,10 @@ def without_credentials(text: str) -> str:
 
 
 def censor_output(uri: str) -> None:
-    """Hide secrets in all that this process writes to stderr from here on."""
-    censor: Any = _Censor(sys.stderr, secrets(uri))
-    sys.stderr = censor
+    """Hide secrets in all that this process writes from here on."""
+    hidden = secrets(uri)
+    censor: Any = _Censor(sys.stderr, hidden)
+    sys.stdout, sys.stderr = cast(Any, _Censor(sys.stdout, hidden)), censor
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(censor)

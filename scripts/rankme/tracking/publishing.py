@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rankme.files import write_text
 from rankme.tracking.destination import FOLDER
 from rankme.tracking.record import Record, run_record, summary_record
-from rankme.tracking.store import Store, opened
+from rankme.tracking.store import Store, alone, opened
 
 if TYPE_CHECKING:
     from rankme.analysis.collect import Run
@@ -47,7 +47,8 @@ class Publication:
         Raises:
             UserError: a file is missing or invalid, or the store cannot be reached or refuses.
         """
-        with opened(uri, self.config["study"], self.results) as store:
+        here = alone(self.results / FOLDER / ".publish.lock")
+        with here, opened(uri, self.config["study"], self.results) as store:
             known, outcomes, told = store.records(), Counter[str](), time.monotonic()
             for record in self._records():
                 outcomes[store.send(record, known.get(record.key, []))] += 1

@@ -23,6 +23,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 # Nobody is told what is published, and no job waits for an address outside.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 import mlflow.store.db.utils
 import requests
@@ -269,14 +270,21 @@ def _time(run: StoredRun, point: Point, changed: bool) -> int:
 
 
 @contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process on this file system holds this lock, and hold it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def _one_at_a_time(database: Path | None) -> Iterator[None]:
     """Keep other processes from a SQLite file, which has one writer, and cannot be made by two."""
     if database is None:
         yield
         return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with database.with_name(f".{database.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(database.with_name(f".{database.name}.lock")):
         sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", _quick_commits)
         try:
             yield
