@@ -1,14 +1,16 @@
 # make study   the environment, then the study's figure on built-in data
 # make test    the environment, then all checks and tests
+# make ui      the page of all published runs, on this machine
 # make stale   results made by other code than is here now
 # make lock    the pinned versions anew, from envs/requirements.in
 
 PYTHON ?= python3
+PORT ?= 5000
 BIN := .venv/bin
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study test lint stale lock
+.PHONY: study test lint ui stale lock
 .DELETE_ON_ERROR:
 
 study: $(BIN)/.ready
@@ -23,6 +25,11 @@ lint: $(BIN)/.ready
 	snakefmt --check Snakefile workflow/rules
 	mypy
 	snakemake --lint
+
+# The page of the local store, to which `snakemake` publishes, until Ctrl-C.
+ui: $(BIN)/.ready
+	@test -e results/tracking/mlflow.db || { echo 'nothing is published yet in results/tracking: run snakemake'; exit 1; }
+	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///results/tracking/mlflow.db --port $(PORT)
 
 stale: $(BIN)/.ready
 	python scripts/list_stale.py

@@ -36,12 +36,22 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/analysis.smk"
 
 
-rule all:
-    default_target: True
+rule results:
+    """All tables and figures, and with them every result."""
     input:
         rules.collect.output,
         rules.analyse.output,
         rules.plot.output,
+
+
+include: "workflow/rules/tracking.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.results.input,
+        rules.publish.output if TRACKING["enabled"] else [],
 
 
 # The answer in plain sentences, as the last lines on the terminal.

@@ -21,6 +21,7 @@ from rankme import cli
 from rankme.errors import UserError
 from rankme.files import read_json
 from rankme.schema import one_line, read_yaml
+from rankme.tracking.live import reported
 
 if TYPE_CHECKING:
     import torch
@@ -181,7 +182,8 @@ def main() -> None:
         run = cli.import_workflow("study").runs(study)[0].settings
         dataset = dataset or prepared(study)
 
-    train(run, dataset.parent, arguments.device, arguments.output)
+    with reported(run, arguments.output.parent):
+        train(run, dataset.parent, arguments.device, arguments.output)
 
 
 if __name__ == "__main__":

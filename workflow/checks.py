@@ -1,6 +1,6 @@
 """Checks of a config before any job starts: its schema, then what a schema cannot say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rankme.schema import (
     with_defaults,
     with_numbers,
 )
+from rankme.tracking.destination import censored, holds_credentials
 
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 
@@ -39,7 +40,7 @@ def load_study(config: Mapping[str, Any]) -> dict[str, Any]:
         UserError: with every mistake found, a line each.
     """
     config, schema = with_numbers(config), config_schema()
-    refuse(mistakes(config, schema))
+    refuse(_without_secrets(mistakes(config, schema), config.get("tracking")))
     resolved: dict[str, Any] = with_defaults(config, schema)
     resolved["declarations"] = resolved["datasets"]
     declared = load_declarations(Path(resolved["datasets"]))
@@ -98,6 +99,23 @@ def warnings(resolved: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
+def _without_secrets(lines: Iterable[str], tracking: Any) -> Iterator[str]:
+    """Lines in which no text of the section `tracking` is repeated, since it may be a password."""
+    hidden = sorted(set(_texts(tracking)), key=len, reverse=True)
+    return (censored(line, hidden) for line in lines)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value, and every key that looks like an address."""
+    if isinstance(value, Mapping):
+        yield from (key for key in map(str, value) if "@" in key)
+    if isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
+    elif isinstance(value, str) and value:
+        yield value
+
+
 def _resolved_methods(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Each method's entry with its values checked and numbers as declared."""
     training = config_schema()["properties"]["training"]["properties"]
@@ -124,6 +142,12 @@ def _unknown_datasets(resolved: Mapping[str, Any], declared: Mapping[str, Any]) 
 
 
 def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
+    if holds_credentials(resolved["tracking"]["uri"] or ""):
+        yield (
+            "tracking.uri: holds credentials or options, and a config is shown in reports; give "
+            "the whole address in the environment variable MLFLOW_TRACKING_URI, or only the "
+            "password in MLFLOW_TRACKING_PASSWORD (a server) or PGPASSWORD (PostgreSQL)"
+        )
     if resolved["source"] in resolved["targets"]:
         yield f"targets: the source {resolved['source']!r} is evaluated always; remove it here"
     yield from _falling_ranges(resolved)

@@ -60,11 +60,12 @@ def json_object(text: str) -> dict[str, Any]:
     return value
 
 
-def add_study(parser: argparse.ArgumentParser) -> None:
-    """The options by which a program takes a study: resolved, or as a file."""
+def add_study(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
+    """The options by which a program takes a study: resolved, or as a file; and their group."""
     study = parser.add_mutually_exclusive_group(required=True)
     study.add_argument("--study", type=json_object, metavar="JSON", help="resolved config")
     study.add_argument("--config", type=Path, help="file of the study, such as config/config.yaml")
+    return study
 
 
 def study_of(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -35,6 +35,7 @@ training: {epochs: 1, batch_size: 40, optimizer: adamw, lr: 0.001, scale_lr: fal
 rank: {samples: 64, lidar_images: 12, lidar_views: 3}
 probe: {epochs: 2, milestones: [1], lr: [0.01, 0.1], weight_decay: [0]}
 compute: {threads: 1, device: cpu}
+tracking: {enabled: false}
 methods:
   - name: SimCLR
     default: {temperature: 0.1}

@@ -6,6 +6,7 @@ moving a study to another machine runs nothing again.
 """
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ import checks
 import study
 from rankme.errors import UserError
 from rankme.schema import read_yaml
+from rankme.tracking import destination
 
 try:
     for file in workflow.configfiles:
@@ -51,6 +53,13 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 # Library files by which every cheap step reads and writes.
 READING = ("artefacts.py", "cli.py", "errors.py", "files.py", "schema.py")
+
+# Kept out of STUDY, which rules hand to programs: where results are published decides none of them.
+TRACKING = STUDY.pop("tracking")
+if TRACKING["uri"]:
+    os.environ.setdefault(destination.URI, TRACKING["uri"])
+if TRACKING["live"]:
+    os.environ[destination.LIVE] = STUDY["study"]
 
 
 wildcard_constraints:

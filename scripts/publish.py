@@ -1,0 +1,57 @@
+"""Publish every run of the study, its tables and its figures in an MLflow store.
+
+The store is MLFLOW_TRACKING_URI, else SQLite in the results tree. It never stands on the command
+line, which others on the machine can read: its address may hold a password.
+"""
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from rankme import cli
+from rankme.errors import UserError
+from rankme.files import write_json
+from rankme.tracking.destination import URI, censor_output, destination, label
+
+logger = logging.getLogger(__name__)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    cli.add_study(parser)
+    parser.add_argument("--models", action="store_true", help="send the models as well")
+    parser.add_argument("--output", type=Path, required=True, help="PUBLISHED to write")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    config = cli.study_of(arguments)
+    # Of a study in a file; the workflow hands both over without it.
+    if address := config.pop("tracking", {}).get("uri"):
+        os.environ.setdefault(URI, address)
+    results = Path(config["pathvars"]["results"])
+    uri = destination(results)
+    censor_output(uri)
+    # Imported late: mlflow takes seconds, and whatever it prints is censored.
+    from rankme.tracking.publishing import Publication
+
+    runs = cli.import_workflow("study").runs(config)
+    try:
+        outcomes = Publication(config, runs, results, arguments.models).publish(uri)
+    except UserError as error:
+        raise UserError(
+            f"{error}. The results themselves are complete, in {results}; to publish them, say "
+            f"`snakemake {arguments.output}` (with the same --configfile, if any). What has been "
+            "sent is not sent again"
+        ) from None
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    logger.info("%s: study %r, records: %s", label(uri), config["study"], counts)
+    write_json(arguments.output, {"study": config["study"], "runs": len(runs), "store": label(uri)})
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,48 @@
+"""A run that reports while it trains. Standard library only: the training imports no mlflow.
+
+A process of its own (`scripts/report_live.py`) reads TRAINING_LOG and sends what is new. The file
+is the queue between the two: it never fills up, nothing that the store misses is lost, and whatever
+becomes of the store or of the reporter, training does not notice.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from rankme.cli import is_first_process
+from rankme.provenance import SCRIPTS
+from rankme.tracking.destination import LIVE
+
+FAREWELL_SECONDS = 10.0
+"""The reporter has so long to send the last epochs; publishing sends what it could not."""
+
+
+@contextmanager
+def reported(run: Mapping[str, Any], folder: Path) -> Iterator[None]:
+    """Report a run of the workflow from TRAINING_LOG in `folder`, if the study is live."""
+    study = os.environ.get(LIVE)
+    if not study or not is_first_process():
+        yield
+        return
+    program = [sys.executable, str(SCRIPTS / "report_live.py")]
+    words = [*program, "--study", study, "--folder", str(folder), "--run", json.dumps(run)]
+    # At the end of its stdin it knows that the training is over, however that came.
+    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True) as reporter:
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                reporter.stdin.close()  # type: ignore[union-attr]
+            _let_go(reporter)
+
+
+def _let_go(reporter: "subprocess.Popen[bytes]") -> None:
+    try:
+        reporter.wait(FAREWELL_SECONDS)
+    except subprocess.TimeoutExpired:
+        reporter.kill()

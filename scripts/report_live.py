@@ -1,0 +1,91 @@
+"""Report a run while it trains: started by pretrain.py where `tracking.live` is set.
+
+It ends when its stdin does, and fails in silence but for a line in the log of the run.
+"""
+
+import argparse
+import json
+import logging
+import os
+import select
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rankme import cli
+from rankme.errors import UserError
+from rankme.tracking.destination import censor_output, destination
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 5.0
+"""Between two looks at TRAINING_LOG."""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--study", required=True, help="name of the study")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--run", type=json.loads, required=True, help="settings, as JSON")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    results = arguments.folder.absolute().parents[2]
+    uri = destination(results)
+    censor_output(uri)
+    # One short attempt at a time: the next look at the file is the next attempt.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    os.nice(10)
+    watch(uri, arguments, results)
+
+
+def watch(uri: str, arguments: argparse.Namespace, results: Path) -> None:
+    """Send TRAINING_LOG whenever it has changed, until stdin ends."""
+    log, started = arguments.folder / "TRAINING_LOG", time.time()
+    sent: str | None = None
+    reachable, ended = True, False
+    while not ended:
+        ended = bool(select.select([sys.stdin], [], [], 0 if sent is None else SECONDS)[0])
+        text = log.read_text() if log.exists() else ""
+        if text == sent and not ended:
+            continue
+        try:
+            report(uri, arguments, results, started, "KILLED" if ended else "RUNNING")
+            reachable, sent = True, text
+        except (UserError, OSError) as error:
+            if reachable:
+                logger.warning("live view: %s; training goes on", cli.describe(error))
+            reachable = False
+            time.sleep(SECONDS)
+
+
+def report(
+    uri: str, arguments: argparse.Namespace, results: Path, started: float, status: str
+) -> None:
+    """Send what TRAINING_LOG has and the store has not."""
+    from rankme.tracking.record import Record, about, curves, params, run_key
+    from rankme.tracking.store import opened
+
+    run: dict[str, Any] = arguments.run
+    folder, log = arguments.folder, arguments.folder / "TRAINING_LOG"
+    over = (folder / "PRETRAINED_MODEL").exists()
+    record = Record(
+        key=run_key(run["method"], folder.name),
+        name=folder.name,
+        status="FINISHED" if over else status,
+        started=started,
+        seconds=0.0,
+        params=params(run),
+        tags=about(run["method"], "trained" if over else "training"),
+        curves=curves(log) if log.exists() else {},
+    )
+    with opened(uri, arguments.study, results) as store:
+        store.show(record)
+
+
+if __name__ == "__main__":
+    cli.run(main)

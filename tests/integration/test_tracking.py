@@ -1,0 +1,306 @@
+"""Publishing as a step of the workflow: what it needs, what it never costs, what it never tells."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from rankme.artefacts import read_metadata
+from tests.rankme.tracking.conftest import (  # noqa: F401
+    SECRET,
+    Server,
+    free_port,
+    postgres,
+    running,
+    server,
+    wait_until,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+DATABASE = "results/tracking/mlflow.db"
+FIGURE = "results/plots/rank_vs_acc.pdf"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def track(checkout, **settings) -> None:
+    checkout.configure(lambda config: config.update(tracking=settings))
+
+
+def records(uri: str, study: str = "study") -> list:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(study)
+    return client.search_runs([experiment.experiment_id]) if experiment else []
+
+
+def test_all_ends_with_a_publish_into_the_results_tree_and_off_is_one_key(finished) -> None:
+    assert finished.planned() == {}
+    track(finished)
+    assert finished.planned() == {"publish": 1}
+    assert finished.planned(FIGURE) == {}, "the figure needs no store"
+    finished.run()
+    assert finished.planned() == {}
+    names = {run.info.run_name for run in records(f"sqlite:///{finished.path / DATABASE}")}
+    assert names == {run.name for run in finished.runs()} | {"summary of study"}
+    table = finished.path / "results/tables/results.csv"
+    finished.python(
+        "scripts/collect_results.py",
+        "--from-tracking",
+        f"sqlite:///{DATABASE}",
+        "--output=back.csv",
+    )
+    assert (finished.path / "back.csv").read_bytes() == table.read_bytes()
+
+
+def test_no_setting_of_tracking_trains_again_and_another_store_is_published_to(finished) -> None:
+    track(finished, uri="http://127.0.0.1:1", live=True, models=True)
+    assert finished.planned() == {"publish": 1}
+    track(finished, uri=f"sqlite:///{finished.path}/elsewhere.db")
+    finished.run()
+    assert len(records(f"sqlite:///{finished.path}/elsewhere.db")) == 3
+    assert not (finished.path / DATABASE).exists()
+    track(finished)
+    assert finished.planned() == {"publish": 1}
+
+
+def test_the_environment_comes_before_the_config(finished, monkeypatch) -> None:
+    track(finished, uri="http://127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished.path}/from-environment.db")
+    finished.run()
+    assert len(records(f"sqlite:///{finished.path}/from-environment.db")) == 3
+
+
+def test_a_server_that_is_down_leaves_the_study_complete_and_says_what_to_do(finished) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    track(finished, uri=uri)
+    (finished.path / FIGURE).unlink()
+    done = finished.snakemake(check=False)
+    assert done.returncode == 1
+    assert (finished.path / FIGURE).exists()
+    told = done.stdout + done.stderr
+    assert f"error: the tracking store {uri} failed" in told
+    assert "say `snakemake results/tracking/PUBLISHED`" in told
+    assert "Traceback" not in told
+    track(finished)
+    finished.snakemake("results/tracking/PUBLISHED")
+    assert finished.planned() == {}
+
+
+def one_live_run(checkout, uri: str, epochs: int) -> None:
+    checkout.configure(lambda config: config["methods"][0].pop("sweeps", None))
+    checkout.configure(lambda config: config["training"].update(epochs=epochs))
+    track(checkout, uri=uri, live=True)
+
+
+def weights(checkout) -> str:
+    (run,) = [run for run in checkout.runs() if (run / "PRETRAINED_MODEL").exists()]
+    digest: str = read_metadata(run / "PRETRAINED_MODEL", "PRETRAINED_MODEL")["weights_sha256"]
+    return digest
+
+
+def test_a_live_run_is_seen_while_it_trains_and_published_into_the_same_record(
+    fresh,
+    running: Server,  # noqa: F811
+) -> None:
+    fresh.configure(lambda config: config.update(study="live"))
+    one_live_run(fresh, running.uri, epochs=400)
+    training = start(fresh, "--until", "pretrain")
+    wait_until(lambda: any("training/loss" in r.data.metrics for r in records(running.uri, "live")))
+    (seen,) = records(running.uri, "live")
+    assert seen.info.status == "RUNNING"
+    assert training.poll() is None, "it was seen only after its end"
+    assert training.wait(240) == 0
+    fresh.run()
+    kept = [r for r in records(running.uri, "live") if "summary" not in r.info.run_name]
+    assert [r.info.run_id for r in kept] == [seen.info.run_id]
+    client = MlflowClient(running.uri)
+    curve = client.get_metric_history(seen.info.run_id, "training/loss")
+    (log,) = fresh.path.glob("results/all_results/SimCLR/*/TRAINING_LOG")
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(point.step, point.value) for point in curve] == [(r["epoch"], r["loss"]) for r in rows]
+    assert kept[0].data.tags["status"] == "completed"
+
+
+def test_a_server_that_dies_in_the_midst_of_training_costs_the_run_nothing(
+    fresh,
+    running: Server,  # noqa: F811
+) -> None:
+    fresh.configure(lambda config: config.update(study="dying"))
+    one_live_run(fresh, running.uri, epochs=400)
+    training = start(fresh, "--until", "pretrain")
+    wait_until(
+        lambda: any("training/loss" in r.data.metrics for r in records(running.uri, "dying"))
+    )
+    running.kill()
+    assert training.poll() is None, "it was over before the server died"
+    assert training.wait(240) == 0
+    with_server = weights(fresh)
+    shutil.rmtree(fresh.path / "results/all_results")
+    track(fresh, enabled=False)
+    fresh.snakemake("--until", "pretrain")
+    assert weights(fresh) == with_server
+
+
+def start(checkout, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Snakemake in the background."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        ["snakemake", *arguments],
+        cwd=checkout.path,
+        env=os.environ | {"PATH": programs},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def traces(checkout, *texts: str) -> list[str]:
+    """What in a checkout, its hidden folders and databases included, holds the secret."""
+    places = [path for path in checkout.path.rglob("*") if path.is_file()]
+    found = [str(path) for path in places if SECRET.encode() in path.read_bytes()]
+    return found + [text for text in texts if SECRET in text]
+
+
+PLACES = {
+    "database": {"MLFLOW_TRACKING_URI": "{postgres}"},
+    "database, wrong": {"MLFLOW_TRACKING_URI": "{postgres}/none"},
+    "server": {"MLFLOW_TRACKING_URI": f"http://user:{SECRET}@127.0.0.1:1/at/all"},
+    "server, token": {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "MLFLOW_TRACKING_TOKEN": SECRET},
+    "server, password": {
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
+        "MLFLOW_TRACKING_USERNAME": "user",
+        "MLFLOW_TRACKING_PASSWORD": SECRET,
+    },
+    "unknown driver": {"MLFLOW_TRACKING_URI": f"postgresql+none://user:{SECRET}@127.0.0.1/x"},
+    "odd password": {"MLFLOW_TRACKING_URI": f"postgresql://user:a/{SECRET}?#@127.0.0.1:1/x"},
+    "option": {"MLFLOW_TRACKING_URI": f"postgresql://127.0.0.1:1/x?user=me&password={SECRET}"},
+    "no address": {"MLFLOW_TRACKING_URI": f"user:{SECRET}@127.0.0.1"},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
+    finished,
+    place,
+    postgres,  # noqa: F811
+    monkeypatch,
+) -> None:
+    for name, value in PLACES[place].items():
+        monkeypatch.setenv(name, value.format(postgres=postgres))
+    track(finished, live=True)
+    done = finished.snakemake("--printshellcmds", check=False)
+    assert (done.returncode == 0) == (place == "database"), done.stdout + done.stderr
+    assert (finished.path / "logs/publish.log").read_text()
+    told = done.stdout + done.stderr
+    if place == "database":
+        report = finished.snakemake("--report", "results/report.html")
+        back = finished.python("scripts/collect_results.py", "--from-tracking", "--output=back.csv")
+        told += report.stderr + back.stderr
+        sent = records(postgres)
+        assert len(sent) == 3
+        told += "".join(str(run.to_dictionary()) for run in sent)
+    assert not traces(finished, told)
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    "tracking",
+    [
+        {"uri": f"postgresql://user:{SECRET}@127.0.0.1/x"},
+        {"uri": f"https://{SECRET}@127.0.0.1"},
+        {"uri": f"postgresql://127.0.0.1/x?password={SECRET}"},
+        {"uri": f"postgresql//user:{SECRET}@127.0.0.1/x"},
+        {"uri": [f"postgresql://user:{SECRET}@127.0.0.1/x"]},
+        {"enabled": f"postgresql://user:{SECRET}@127.0.0.1/x"},
+        {f"postgresql://user:{SECRET}@127.0.0.1/x": True},
+        f"postgresql://user:{SECRET}@127.0.0.1/x",
+    ],
+    ids=["password", "token", "option", "typo", "list", "other key", "key", "section"],
+)
+def test_a_secret_in_the_config_is_refused_and_not_repeated(fresh, tracking) -> None:
+    fresh.configure(lambda config: config.update(tracking=tracking))
+    config = fresh.path / "config/config.yaml"
+    done = fresh.snakemake("-n", check=False)
+    assert done.returncode == 1
+    assert "tracking" in done.stderr
+    config.unlink()
+    assert not traces(fresh, done.stdout, done.stderr)
+
+
+def test_a_secret_on_the_command_line_is_refused_and_not_repeated(fresh) -> None:
+    uri = f"postgresql://user:{SECRET}@127.0.0.1/x"
+    done = fresh.snakemake("-n", "--config", f"tracking={{uri: '{uri}'}}", check=False)
+    assert done.returncode == 1
+    assert "tracking.uri: holds credentials" in done.stderr
+    assert not traces(fresh, done.stdout, done.stderr)
+
+
+def test_mlflow_run_runs_the_study_with_its_values(finished, monkeypatch) -> None:
+    shutil.copy(ROOT / "MLproject", finished.path)
+    finished.configure(lambda config: config.update(study="project"))
+    (finished.path / "config/config.yaml").rename(finished.path / "config/tiny.yaml")
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", programs)
+    values = {"config": "config/tiny.yaml", "device": "cpu", "epochs": 2, "batch_size": 64}
+    values |= {"workers": 2}
+    words = [word for pair in values.items() for word in ("-P", "{}={}".format(*pair))]
+    done = subprocess.run(
+        ["mlflow", "run", ".", *words, "--env-manager", "local"],
+        cwd=finished.path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = [
+        run
+        for run in finished.runs()
+        if read_metadata(run / "PRETRAINED_MODEL", "PRETRAINED_MODEL")["run"]["training"]["epochs"]
+        == 2
+    ]
+    for run in made:
+        training = read_metadata(run / "PRETRAINED_MODEL", "PRETRAINED_MODEL")["run"]["training"]
+        assert training["batch_size"] == 64
+    assert len(made) == 2
+    assert "Provided cores: 2" in done.stderr
+
+
+def test_mlflow_run_without_values_is_the_study_itself(finished) -> None:
+    done = finished.python(
+        "scripts/run_study.py", "--config=config/config.yaml", "--device=", "--epochs="
+    )
+    assert "Nothing to be done" in done.stderr
+    wrong = finished.python(
+        "scripts/run_study.py", "--config=config/config.yaml", "--epochs=two", check=False
+    )
+    assert wrong.stderr == "error: epochs: 'two' is not a whole number; give one, such as 64\n"
+
+
+def test_no_call_of_snakemake_imports_mlflow(fresh) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "snakemake", "-n"],
+        cwd=fresh.path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "rankme.tracking.destination" in done.stderr
+    assert "mlflow" not in {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+
+
+def test_the_database_is_one_whole_file_when_the_publish_is_over(finished) -> None:
+    track(finished)
+    finished.run()
+    with sqlite3.connect(finished.path / DATABASE) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -1,0 +1,24 @@
+rule publish:
+    """Every run, table and figure in an MLflow store: the local one, or a remote one (step 16).
+
+    The address of a store may hold a password, so it reaches the program in its environment: what
+    stands in `params` or in the command is kept by Snakemake, and shown.
+    """
+    input:
+        results=rules.results.input,
+        script="scripts/publish.py",
+        code=code("tracking/*.py"),
+    output:
+        published="<results>/tracking/PUBLISHED",
+    log:
+        "<logs>/publish.log",
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        study=json.dumps(STUDY),
+        models="--models" if TRACKING["models"] else "",
+        destination=destination.fingerprint(os.environ.get(destination.URI, "")),
+    shell:
+        "python {input.script} --study {params.study:q} {params.models}"
+        " --output {output.published:q} > {log:q} 2>&1"
