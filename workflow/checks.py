@@ -170,8 +170,7 @@ def _processes_out_of_place(resolved: Mapping[str, Any]) -> Iterator[str]:
     if compute["gpu_kind"] and not compute["gpus"]:
         yield f"compute.gpu_kind: {compute['gpu_kind']!r} needs compute.gpus, which is 0"
     processes = study.processes(compute) * compute["nodes"]
-    batches = {run.settings["training"]["batch_size"]: run for run in study.runs(resolved)}
-    for batch, run in batches.items():
+    for batch, run in _batches(resolved).items():
         if batch % processes:
             yield (
                 f"training.batch_size: {batch} ({run.method} {run.name}) cannot be shared equally "
@@ -219,14 +218,21 @@ def _falling_ranges(sections: Mapping[str, Any]) -> Iterator[str]:
 def _batches_too_large(resolved: Mapping[str, Any]) -> Iterator[str]:
     """One line for each batch size that is larger than the source."""
     source, images = resolved["source"], _source_images(resolved)
-    runs = {run.settings["training"]["batch_size"]: run for run in study.runs(resolved)}
-    for batch, run in runs.items():
+    for batch, run in _batches(resolved).items():
         if images is not None and batch > images:
             yield (
                 f"training.batch_size: {batch} ({run.method} {run.name}) is larger than the "
                 f"{images} training images of {source!r}; use at most {images}, or delete "
                 f"{_manifest(resolved).parent} if its images have changed since"
             )
+
+
+def _batches(resolved: Mapping[str, Any]) -> dict[int, study.Run]:
+    """Each batch size, with the first run that has it."""
+    found: dict[int, study.Run] = {}
+    for run in study.runs(resolved):
+        found.setdefault(run.settings["training"]["batch_size"], run)
+    return found
 
 
 def _source_images(resolved: Mapping[str, Any]) -> int | None:
