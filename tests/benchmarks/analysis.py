@@ -47,12 +47,13 @@ def _fractions(values: int) -> list[float]:
     return [(i + 1) / values for i in range(values)]
 
 
-def timed(*command: str) -> tuple[float, float]:
-    """Seconds and GiB of a program."""
-    start = time.perf_counter()
+def timed(*command: str) -> tuple[float, float, float]:
+    """Seconds, processor seconds and GiB of a program; the last of the largest one so far."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return time.perf_counter() - start, used / 2**20
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - start, cpu, after.ru_maxrss / 2**20
 
 
 def main() -> None:
@@ -78,13 +79,12 @@ def main() -> None:
             "plot": ("plot.py", f"--tables={tables}", f"--output={plots}"),
         }
         print(f"{len(runs)} runs")
-        total = 0.0
+        seconds = processor = 0.0
         for name, (program, *options) in programs.items():
-            seconds, memory = timed(f"scripts/{program}", *options)
-            total += seconds
-            # The largest of all programs so far.
-            print(f"{name:15} {seconds:6.1f} s   {memory:.2f} GiB at most so far")
-        print(f"{'all':15} {total:6.1f} s")
+            wall, cpu, memory = timed(f"scripts/{program}", *options)
+            seconds, processor = seconds + wall, processor + cpu
+            print(f"{name:15} {wall:6.1f} s  {cpu:6.1f} s of processors  {memory:.2f} GiB at most")
+        print(f"{'all':15} {seconds:6.1f} s  {processor:6.1f} s of processors")
 
 
 if __name__ == "__main__":
