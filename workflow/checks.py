@@ -181,13 +181,16 @@ def _processes_out_of_place(resolved: Mapping[str, Any]) -> Iterator[str]:
 
 def _missing_labels(resolved: Mapping[str, Any]) -> Iterator[str]:
     """A method that learns from labels wants one an image."""
-    if resolved["datasets"][resolved["source"]]["metric"] == "top1":
+    declaration = resolved["datasets"][resolved["source"]]
+    labelled = study.has_labels(declaration["reader"])
+    if labelled and declaration["metric"] == "top1":
         return
+    have = "several (metric: map)" if labelled else f"none (reader: {declaration['reader']})"
     for index, entry in enumerate(resolved["methods"]):
         if study.uses_labels(entry["name"]):
             yield (
                 f"methods[{index}]: {entry['name']} trains with one label an image, but images of "
-                f"the source {resolved['source']!r} have several (metric: map); "
+                f"the source {resolved['source']!r} have {have}; "
                 "choose another source, or leave the method out"
             )
 

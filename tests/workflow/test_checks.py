@@ -354,3 +354,16 @@ def test_a_kind_of_gpu_without_any() -> None:
     assert mistakes(lambda config: config.update(compute={"gpu_kind": "a100"})) == [
         "compute.gpu_kind: 'a100' needs compute.gpus, which is 0"
     ]
+
+
+def test_a_method_that_needs_labels_is_refused_on_a_source_without(tmp_path: Path) -> None:
+    declared = {"pictures": {"reader": "unlabelled_folder", "size": 32, "root": str(tmp_path)}}
+    (tmp_path / "datasets.yaml").write_text(yaml.safe_dump(declared))
+
+    def change(config: Config) -> None:
+        config.update(datasets=str(tmp_path / "datasets.yaml"), source="pictures", targets=[])
+        config["methods"] = [{"name": "SimCLR"}, {"name": "Supervised"}]
+
+    (line,) = mistakes(change)
+    assert "methods[1]: Supervised trains with one label an image" in line
+    assert "have none (reader: unlabelled_folder)" in line

@@ -18,7 +18,13 @@ rule collect:
             "<results>/all_results/{method}/{hparams}/{dataset}/ACCURACY"
         ),
         script="scripts/collect_results.py",
-        code=code("analysis/collect.py", "analysis/tables.py", *READING),
+        code=code(
+            "analysis/collect.py",
+            "analysis/tables.py",
+            "metrics/registry.py",
+            "tracking/destination.py",
+            *READING,
+        ),
         study="workflow/study.py",
     output:
         table=report(
