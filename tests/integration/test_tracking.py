@@ -12,8 +12,15 @@ import pytest
 from mlflow import MlflowClient
 
 from rankme.artefacts import read_metadata
-from tests.rankme.tracking.conftest import SECRET, Server, free_port, wait_until
-from tests.rankme.tracking.conftest import postgres, running, server  # noqa: F401
+from tests.rankme.tracking.conftest import (  # noqa: F401
+    SECRET,
+    Server,
+    free_port,
+    postgres,
+    running,
+    server,
+    wait_until,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "results/tracking/mlflow.db"
