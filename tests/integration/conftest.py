@@ -89,7 +89,7 @@ class Checkout:
         file = self.path / "config/config.yaml"
         config = yaml.safe_load(file.read_text())
         change(config)
-        file.write_text(yaml.safe_dump(config))
+        file.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def runs(self, method: str = "SimCLR") -> list[Path]:
         """Folders of the runs of a method."""

@@ -1,6 +1,7 @@
 """docs/extending.md: its files are put where it says, and a study runs on them."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -30,8 +31,8 @@ methods:
 """
 
 
-def test_the_page_shows_a_reader_and_an_encoder() -> None:
-    assert [Path(file).name for file, _ in FILES] == ["npz.py", "convnet.py"]
+def test_the_page_shows_a_reader_an_encoder_and_a_metric() -> None:
+    assert [Path(file).name for file, _ in FILES] == ["npz.py", "convnet.py", "numerical_rank.py"]
 
 
 def test_the_pages_summary_of_the_example_is_that_of_its_files() -> None:
@@ -78,3 +79,15 @@ def test_a_study_runs_on_a_new_method_reader_and_encoder_that_are_files_alone(fr
     assert [run["hyperparameters"]["redundancy"] for run in runs] == [0.1, 0.2]
     assert {run["encoder"]["name"] for run in runs} == {"convnet"}
     assert {run["source"]["reader"] for run in runs} == {"npz"}
+
+
+def test_a_metric_that_is_a_file_alone_is_measured(fresh) -> None:
+    for file, code in FILES:
+        (fresh.path / file).write_text(code)
+    random = np.random.default_rng(0)
+    embeddings = random.standard_normal((300, 5)) @ random.standard_normal((5, 16))
+    np.save(fresh.path / "z.npy", embeddings.astype(np.float32))
+    printed = fresh.python("scripts/evaluate_rank.py", "--embeddings=z.npy", "--output=RANK").stdout
+    (line,) = [line for line in printed.splitlines() if line.startswith("numerical rank")]
+    assert float(line.split()[-1]) == np.linalg.matrix_rank(embeddings) == 5
+    assert json.loads((fresh.path / "RANK").read_text())["embedding"]["numerical_rank"] == 5

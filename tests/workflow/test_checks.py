@@ -343,7 +343,7 @@ def test_a_batch_that_its_processes_cannot_share_equally() -> None:
         config["compute"] = {"gpus": 3, "nodes": 2}
 
     lines = mistakes(change)
-    assert lines[0].startswith("training.batch_size: 128 (SimCLR lr=")
+    assert lines[0].startswith("training.batch_size: 128 (")
     assert lines[0].endswith(
         "cannot be shared equally by 6 processes (compute.gpus or processes, times nodes); "
         "choose a multiple of 6"

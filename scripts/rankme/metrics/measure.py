@@ -11,6 +11,7 @@ from rankme.metrics.coherence import coherence
 from rankme.metrics.idest import idest, tree_sizes
 from rankme.metrics.lidar import DELTA, lidar
 from rankme.metrics.lidar import EPS as LIDAR_EPS
+from rankme.metrics.own import OWN
 from rankme.metrics.rankme import effective_rank, rankme
 from rankme.metrics.ratios import condition_number, nesum, participation_ratio, stable_rank
 from rankme.metrics.registry import METRICS
@@ -122,6 +123,7 @@ def _of_rows(
         "self_cluster": self_cluster(embeddings),
         "uniformity": uniformity(embeddings, settings.pair_rows),
         "idest": idest(embeddings, settings.pair_rows),
+        **{name: float(own.measure(embeddings, spectrum)) for name, own in OWN.items()},
     }
 
 
