@@ -20,6 +20,9 @@ COLOURS = "cividis"
 
 _PANEL_INCHES = 1.9
 _MANY_RUNS = 60
+_FEW_VALUES = 12
+"""Where an axis holds no more values than this, they are its ticks."""
+
 _PERCENT = 100.0
 
 
@@ -127,7 +130,12 @@ def _panel(axes: Axes, lines: pd.DataFrame, norm: Normalize, x: Axis, y: Axis) -
         (x.scale, axes.xaxis, lines["x"]),
         (y.scale, axes.yaxis, lines["y"]),
     ):
-        if scale == "log":
+        if scale == "log" and values.nunique() <= _FEW_VALUES:
+            ticks = sorted(values.unique())
+            axis.set_ticks(ticks[:: 1 + len(ticks) // 6], minor=False)
+            axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+            axis.set_minor_locator(NullLocator())
+        elif scale == "log":
             _log_ticks(axis, values.max() / values[values > 0].min())
         else:
             whole = bool((values % 1 == 0).all())
