@@ -67,7 +67,7 @@ class Finding:
         if not (inside or outside):
             return UNDECIDED, "the interval reaches to both sides of the criterion"
         if self.p > SIGNIFICANT:
-            return UNDECIDED, f"exact p = {self.p:.2g} of n = {self.n} is above {SIGNIFICANT}"
+            return UNDECIDED, f"p = {self.p:.2g} of n = {self.n} is above {SIGNIFICANT}"
         return (REPRODUCED if inside else NOT_REPRODUCED), ""
 
     def margin(self) -> float:
