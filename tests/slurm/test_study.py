@@ -2,6 +2,7 @@
 
 import re
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
@@ -49,7 +50,8 @@ def test_a_requeued_run_ends_in_the_weights_of_an_undisturbed_one(studies) -> No
 
 
 def test_a_job_over_its_memory_is_tried_again_with_twice_as_much(studies) -> None:
-    assert "exceeded memory limit" in studies.one.output
+    logs = [Path(log) for log in studies.one.submissions.values() if f"={LARGE}+" in log]
+    assert "exceeded memory limit" in logs[0].read_text()
     assert "mem_mb=2400" in studies.one.output
     assert model(studies.one.checkout, LARGE).exists()
 

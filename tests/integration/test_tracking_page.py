@@ -1,0 +1,86 @@
+"""`make ui`: MLflow's page on the local store, looked at by a browser without a network."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from rankme.tracking.publishing import Publication
+from tests.rankme.tracking.conftest import free_port, missing, wait_until
+from tests.rankme.tracking.studies import config_of, runs_of, write_study
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "results" / "screenshots"
+"""Kept for a person to look at."""
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[str]:
+    """Address of the page that `make ui` serves."""
+    results, runs = tmp_path / "results", runs_of(4)
+    write_study(results, runs, epochs=30)
+    publication = Publication(config_of(results, study="on-a-page"), runs, results, False)
+    publication.publish(f"sqlite:///{results}/tracking/mlflow.db")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    port = free_port()
+    # Nothing of the environment is built here: `ready` is there already.
+    words = ["make", "ui", f"PORT={port}", "--assume-old", ".venv/bin/.ready"]
+    with (tmp_path / "ui.log").open("w") as log:
+        server = subprocess.Popen(
+            words, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+        )
+    address = f"http://127.0.0.1:{port}"
+    curl = ["curl", "--silent", "--fail", f"{address}/health"]
+    wait_until(lambda: subprocess.run(curl, capture_output=True).returncode == 0)
+    yield address
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+@pytest.fixture
+def browser() -> Iterator[webdriver.Chrome]:
+    """Chromium that reaches this machine and no other."""
+    driver, program = shutil.which("chromedriver"), shutil.which("chromium")
+    if not driver or not program:
+        missing("chromium, or chromium-driver,")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for word in ("--headless=new", "--no-sandbox", "--window-size=1400,900", "--disable-gpu"):
+        options.add_argument(word)
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
+    chromium = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield chromium
+    chromium.quit()
+
+
+def test_the_page_shows_the_runs_and_a_training_curve(page, browser) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    browser.get(f"{page}/#/experiments/1/runs")
+    wait_until(lambda: all(run.name in text(browser) for run in runs_of(4)))
+    assert "summary of on-a-page" in text(browser)
+    browser.save_screenshot(str(SCREENSHOTS / "runs.png"))
+    links = browser.find_elements(By.CSS_SELECTOR, "a[href*='/runs/']")
+    (link,) = [link for link in links if runs_of(4)[3].name in link.text]
+    browser.get(f"{link.get_attribute('href')}/model-metrics")
+    wait_until(lambda: "loss" in text(browser))
+    wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot path.js-line"))
+    (points,) = {
+        path.get_attribute("d").count("L") + 1
+        for path in browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot path.js-line")[:1]
+    }
+    browser.save_screenshot(str(SCREENSHOTS / "curve.png"))
+    assert points > 5
+
+
+def text(browser: webdriver.Chrome) -> str:
+    """What can be read on the page now."""
+    return str(browser.find_element(By.TAG_NAME, "body").text)
