@@ -64,7 +64,7 @@ def pearson(x: np.ndarray, y: np.ndarray) -> Estimate:
         p = _exact_p(x, y)
     error = _influence_error if len(x) > BCA_RUNS[1] else _fisher_error
     return _with_interval(
-        value, p, error(x, y, value), _weighted_pearson(x, y), len(x), ranks=False
+        value, p, error(x, y, value), lambda: _weighted_pearson(x, y), len(x), ranks=False
     )
 
 
@@ -76,7 +76,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> Estimate:
         p = _exact_p(x, y)
     # Bonett & Wright 2000.
     error = np.sqrt((1 + value**2 / 2) / max(len(x) - 3, 1))
-    return _with_interval(value, p, error, _weighted_spearman(x, y), len(x), ranks=True)
+    return _with_interval(value, p, error, lambda: _weighted_spearman(x, y), len(x), ranks=True)
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> Estimate:
@@ -87,7 +87,7 @@ def kendall(x: np.ndarray, y: np.ndarray) -> Estimate:
         p = _exact_kendall_p(x, y)
     # Fieller, Hartley & Pearson 1957.
     error = np.full(value.shape, np.sqrt(0.437 / max(len(x) - 4, 0.5)))
-    return _with_interval(value, p, error, _weighted_kendall(x, y), len(x), ranks=True)
+    return _with_interval(value, p, error, lambda: _weighted_kendall(x, y), len(x), ranks=True)
 
 
 COEFFICIENTS = {"pearson": pearson, "spearman": spearman, "kendall": kendall}
@@ -122,7 +122,7 @@ def _with_interval(
     value: np.ndarray,
     p: np.ndarray,
     error: np.ndarray,
-    statistic: Resampled,
+    build: Callable[[], Resampled],
     n: int,
     ranks: bool,
 ) -> Estimate:
@@ -133,7 +133,8 @@ def _with_interval(
     low, high = _z_interval(value, error, n, ranks)
     method = np.full(value.shape, "z", dtype=object)
     if BCA_RUNS[0] <= n <= BCA_RUNS[1]:
-        counts = resample_counts(n)
+        # Built only here: Kendall's holds every pair of runs.
+        statistic, counts = build(), resample_counts(n)
         blocks = [statistic(counts[i : i + _ROWS]) for i in range(0, len(counts), _ROWS)]
         resampled, jackknife = np.concatenate(blocks), statistic(leave_one_out(n))
         bounds = bca_interval(value.ravel(), resampled, jackknife)
