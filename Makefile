@@ -29,7 +29,8 @@ lint: $(BIN)/.ready
 # The page of the local store, to which `snakemake` publishes, until Ctrl-C.
 ui: $(BIN)/.ready
 	@test -e results/tracking/mlflow.db || { echo 'nothing is published yet in results/tracking: run snakemake'; exit 1; }
-	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///results/tracking/mlflow.db --port $(PORT)
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	    mlflow ui --backend-store-uri sqlite:///results/tracking/mlflow.db --port $(PORT)
 
 stale: $(BIN)/.ready
 	python scripts/list_stale.py

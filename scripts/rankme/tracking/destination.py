@@ -69,11 +69,12 @@ def holds_credentials(uri: str) -> bool:
 def secrets(uri: str, environment: Mapping[str, str] = os.environ) -> list[str]:
     """Strings that must not be shown, the longest first: of the URI, and of the environment."""
     found = {value for name, value in environment.items() if _SECRET_VARIABLES.search(name.upper())}
-    authority = uri.partition("://")[2]
+    authority = uri.rpartition("://")[2]
     if "@" in authority:
-        # A password with a slash or a question mark in it defies every parser.
+        # A password with a slash or a question mark in it is torn apart by every parser.
         userinfo = authority.rpartition("@")[0]
-        found |= {userinfo, userinfo.partition(":")[2] or userinfo}
+        password = userinfo.partition(":")[2] or userinfo
+        found |= {userinfo, password, *re.split("[/?#:@]", password)}
     if parts := _split(uri):
         found |= {parts.password or "", *(value for _, value in parse_qsl(parts.query))}
         found |= {parts.username or ""} if parts.scheme.startswith("http") else set()

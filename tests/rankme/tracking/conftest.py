@@ -23,6 +23,9 @@ SECRET = "pl4nted-s3cret"
 
 ACCOUNT = "postgres"
 
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""A server without its eight processes for jobs that nobody gives it."""
+
 
 def missing(what: str) -> Any:
     """Skip a test; in continuous integration fail it."""
@@ -96,7 +99,7 @@ class Server:
             stderr=log,
             start_new_session=True,
             cwd=self._folder,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env=os.environ | QUIET,
         )
         wait_until(self.answers)
 

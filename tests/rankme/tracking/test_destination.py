@@ -1,0 +1,67 @@
+"""An address is shown without its secrets, however it is written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankme.tracking.destination import censored, holds_credentials, label, secrets
+
+SECRET = "pl4nted-s3cret"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"postgresql://user:{SECRET}@host:5432/db",
+        f"postgresql://user:a/{SECRET}?#@host/db",
+        f"postgresql://host/db?user=me&password={SECRET}",
+        f"https://{SECRET}@host/path",
+        f"https://host/path?token={SECRET}",
+        f"user:{SECRET}@host",
+        f"{SECRET}@host",
+        f"http://user:{SECRET}@host:no-number",
+    ],
+)
+def test_no_secret_is_in_a_label_or_in_a_censored_message(uri: str) -> None:
+    assert SECRET not in label(uri)
+    message = f"cannot connect to {uri}: password {SECRET!r} was refused"
+    assert SECRET not in censored(message, secrets(uri, {}))
+
+
+@given(st.text("0123456789!$%^&/?#@:", min_size=5))
+def test_any_password_is_hidden(password: str) -> None:
+    uri = f"postgresql://rankme:{password}@host/db"
+    assert password not in censored(f"refused: {uri} ({password})", secrets(uri, {}))
+
+
+def test_passwords_of_the_environment_are_hidden() -> None:
+    environment = {"MLFLOW_TRACKING_TOKEN": SECRET, "PGPASSWORD": "another", "HOME": "/home/me"}
+    hidden = secrets("http://host", environment)
+    assert censored(f"{SECRET} another /home/me", hidden) == "*** *** /home/me"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://user:word@host:5000/at/all?x=y", "http://host:5000"),
+        ("postgresql+psycopg2://me:word@db.lab/rankme", "postgresql+psycopg2://db.lab"),
+        ("sqlite:////tmp/mlflow.db", "sqlite:////tmp/mlflow.db"),
+    ],
+)
+def test_a_label_names_the_host_or_the_file(uri: str, shown: str) -> None:
+    assert label(uri) == shown
+
+
+@pytest.mark.parametrize(
+    ("uri", "holds"),
+    [
+        ("http://mlflow.lab:5000", False),
+        ("postgresql://me@db.lab/rankme", False),
+        ("sqlite:///results/mlflow.db", False),
+        ("postgresql://me:word@db.lab/rankme", True),
+        ("https://token@mlflow.lab", True),
+        ("https://mlflow.lab/?token=word", True),
+    ],
+)
+def test_only_an_address_without_credentials_may_stand_in_a_config(uri: str, holds: bool) -> None:
+    assert holds_credentials(uri) == holds
