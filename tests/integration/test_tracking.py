@@ -198,6 +198,7 @@ def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
 ) -> None:
     for name, value in PLACES[place].items():
         monkeypatch.setenv(name, value.format(postgres=postgres))
+    finished.configure(lambda config: config.update(study="secrets"))  # the tests share a database
     track(finished, live=True)
     done = finished.snakemake("--printshellcmds", check=False)
     assert (done.returncode == 0) == (place == "database"), done.stdout + done.stderr
@@ -205,9 +206,10 @@ def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
     told = done.stdout + done.stderr
     if place == "database":
         report = finished.snakemake("--report", "results/report.html")
-        back = finished.python("scripts/collect_results.py", "--from-tracking", "--output=back.csv")
+        collect = ("scripts/collect_results.py", "--from-tracking", "--experiment=secrets")
+        back = finished.python(*collect, "--output=back.csv")
         told += report.stderr + back.stderr
-        sent = records(postgres)
+        sent = records(postgres, "secrets")
         assert len(sent) == 3
         told += "".join(str(run.to_dictionary()) for run in sent)
     assert not traces(finished, told)
