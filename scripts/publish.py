@@ -23,6 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     cli.add_study(parser)
     parser.add_argument("--models", action="store_true", help="send the models as well")
+    parser.add_argument("--workers", type=int, default=1, help="processes that send the runs")
     parser.add_argument("--output", type=Path, required=True, help="PUBLISHED to write")
     return parser.parse_args()
 
@@ -41,7 +42,8 @@ def main() -> None:
 
     runs = cli.import_workflow("study").runs(config)
     try:
-        outcomes = Publication(config, runs, results, arguments.models).publish(uri)
+        publication = Publication(config, runs, results, arguments.models)
+        outcomes = publication.publish(uri, arguments.workers)
     except UserError as error:
         raise UserError(
             f"{error}. The results themselves are complete, in {results}; to publish them, say "

@@ -1,6 +1,6 @@
 """How long a study takes to publish, against the same number of commits to the same disk.
 
-    python tests/benchmarks/tracking.py [--runs 1000] [--epochs 100] [--uri URI]
+    python tests/benchmarks/tracking.py [--runs 1000] [--epochs 100] [--workers 2] [--uri URI]
 
 Without --uri into SQLite in a temporary folder.
 """
@@ -34,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--uri")
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -44,7 +45,7 @@ def main() -> None:
         uri = arguments.uri or f"sqlite:///{results}/tracking/mlflow.db"
         for attempt in ("first", "second"):
             start = perf_counter()
-            outcomes = publication.publish(uri)
+            outcomes = publication.publish(uri, arguments.workers)
             seconds = perf_counter() - start
             each = 1000 * seconds / arguments.runs
             print(f"{attempt}: {seconds:.1f} s, {each:.1f} ms a run, {dict(outcomes)}")

@@ -15,10 +15,11 @@ rule publish:
     localrule: True
     conda:
         "../../envs/environment.yaml"
+    threads: 4
     params:
         study=json.dumps(STUDY),
         models="--models" if TRACKING["models"] else "",
         destination=destination.fingerprint(os.environ.get(destination.URI, "")),
     shell:
         "python {input.script} --study {params.study:q} {params.models}"
-        " --output {output.published:q} > {log:q} 2>&1"
+        " --workers {threads} --output {output.published:q} > {log:q} 2>&1"

@@ -1,25 +1,39 @@
 """A study's runs and its summary, made equal in the store to what the files say."""
 
 import logging
+import multiprocessing
+import os
+import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankme.files import write_text
-from rankme.tracking.destination import FOLDER
-from rankme.tracking.record import Record, run_record, summary_record
-from rankme.tracking.store import Store, alone, opened
+from rankme.tracking.destination import FOLDER, censor_output
+from rankme.tracking.record import Record, run_key, run_record, summary_record
+from rankme.tracking.store import Store, alone, explained, opened, write_beside
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run as StoredRun
+
     from rankme.analysis.collect import Run
+
+    _Work = tuple[Run, Sequence[StoredRun]]
 
 logger = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 10.0
+
+_RUNS_A_WORKER = 100
+"""Fewer are sent before another process has imported mlflow."""
+
+_RUNS_A_TURN = 10
 
 
 @dataclass(frozen=True)
@@ -38,8 +52,13 @@ class Publication:
     results: Path
     models: bool
 
-    def publish(self, uri: str) -> Counter[str]:
+    def publish(self, uri: str, workers: int = 1) -> Counter[str]:
         """Send what the store at `uri` has not.
+
+        Args:
+            uri: of the store.
+            workers: processes among which the runs of a large study are shared: nearly all of the
+                time is MLflow's own computation.
 
         Returns:
             How many records were "created", "updated", "unchanged".
@@ -49,15 +68,41 @@ class Publication:
         """
         here = alone(self.results / FOLDER / ".publish.lock")
         with here, opened(uri, self.config["study"], self.results) as store:
-            known, outcomes, told = store.records(), Counter[str](), time.monotonic()
-            for record in self._records():
-                outcomes[store.send(record, known.get(record.key, []))] += 1
-                if time.monotonic() - told > _REPORT_SECONDS:
-                    told = time.monotonic()
-                    logger.info("%d of %d records", outcomes.total(), len(self.runs) + 1)
+            known = store.records()
+            work = [(run, known.get(run_key(run.method, run.name), [])) for run in self.runs]
+            workers = min(workers, len(work) // _RUNS_A_WORKER)
+            if workers > 1:
+                sent = self._shared(work, uri, workers)
+            else:
+                sent = (self.send(run, store) for run in work)
+            outcomes = Counter(self._told(sent))
+            summary = self._summary()
+            outcomes[store.send(summary, known.get(summary.key, []))] += 1
             if outcomes["created"]:
                 self._settle(store)
         return outcomes
+
+    def send(self, work: "_Work", store: Store) -> str:
+        """Send a run, of which the store has these records: "created", "updated" or "unchanged"."""
+        run, known = work
+        return store.send(self._record(run), known)
+
+    def _shared(self, work: Iterable["_Work"], uri: str, workers: int) -> Iterator[str]:
+        """The outcome of each run, sent by several processes."""
+        # A forked process would share the connections of this one, and keep its locks beyond it.
+        spawn = multiprocessing.get_context("spawn")
+        send = partial(_send, replace(self, runs=()), uri)
+        with ProcessPoolExecutor(workers, spawn, _begin, (uri,)) as pool:
+            yield from pool.map(send, work, chunksize=_RUNS_A_TURN)
+
+    def _told(self, outcomes: Iterable[str]) -> Iterator[str]:
+        """The same outcomes, and now and then a line in the log on how far it is."""
+        told = time.monotonic()
+        for count, outcome in enumerate(outcomes, start=1):
+            yield outcome
+            if time.monotonic() - told > _REPORT_SECONDS:
+                told = time.monotonic()
+                logger.info("%d of %d runs", count, len(self.runs))
 
     def _settle(self, store: Store) -> None:
         """Leave one record of each run where another machine has made one at the same time.
@@ -72,10 +117,15 @@ class Publication:
 
     def _records(self) -> Iterator[Record]:
         """Of every run, then of the study."""
+        yield from map(self._record, self.runs)
+        yield self._summary()
+
+    def _record(self, run: "Run") -> Record:
         datasets = [self.config["source"], *self.config["targets"]]
-        for run in self.runs:
-            yield run_record(run, self.results, datasets, self.models)
-        yield summary_record(self._publisher(), self._config(), self.runs, self.results)
+        return run_record(run, self.results, datasets, self.models)
+
+    def _summary(self) -> Record:
+        return summary_record(self._publisher(), self._config(), self.runs, self.results)
 
     def _config(self) -> dict[str, Any]:
         """The study without the addresses of its data, which are of no use elsewhere."""
@@ -91,3 +141,27 @@ class Publication:
         if not file.exists():
             write_text(file, uuid.uuid4().hex + "\n")
         return file.read_text().strip()
+
+
+def _begin(uri: str) -> None:
+    """Start a worker, a process beside the one that holds the locks."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    censor_output(uri)
+    write_beside(uri)
+
+
+def _end_with_parent() -> None:
+    """Without this a worker whose parent was killed waits for work for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _send(publication: Publication, uri: str, work: "_Work") -> str:
+    """In a worker: send one run."""
+    with explained(uri):
+        store = _store(uri, publication.config["study"], publication.results)
+        return publication.send(work, store)
+
+
+_store = cache(Store)

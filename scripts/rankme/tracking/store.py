@@ -293,6 +293,12 @@ def _one_at_a_time(database: Path | None) -> Iterator[None]:
             _one_file(database)
 
 
+def write_beside(uri: str) -> None:
+    """Let this process write as quickly as the one that keeps all others from the store."""
+    if sqlite_file(uri):
+        sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", _quick_commits)
+
+
 def _quick_commits(connection: Any, _: Any) -> None:
     """Have SQLite commit by one append, without waiting for the disk.
 

@@ -49,9 +49,9 @@ def uri(results: Path, empty: Path) -> str:
 
 
 def publish(results: Path, uri: str, count: int = 3, **options: Any) -> dict[str, int]:
-    models = options.pop("models", False)
+    models, workers = options.pop("models", False), options.pop("workers", 1)
     config = config_of(results, **options)
-    return dict(Publication(config, runs_of(count), results, models).publish(uri))
+    return dict(Publication(config, runs_of(count), results, models).publish(uri, workers))
 
 
 def stored(uri: str, study: str = STUDY) -> dict[str, StoredRun]:
