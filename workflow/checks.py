@@ -151,11 +151,17 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
     if resolved["source"] in resolved["targets"]:
         yield f"targets: the source {resolved['source']!r} is evaluated always; remove it here"
     yield from _falling_ranges(resolved)
-    yield from _batches_too_large(resolved)
     yield from _missing_labels(resolved)
-    yield from _ranks_out_of_reach(resolved)
-    yield from _processes_out_of_place(resolved)
-    for run in study.runs(resolved):
+    runs = study.runs(resolved)
+    yield from _batches_too_large(resolved, runs)
+    yield from _ranks_out_of_reach(runs)
+    yield from _processes_out_of_place(resolved["compute"], runs)
+    yield from _outside_of_their_ranges(runs)
+    yield from _warmups_too_long(runs)
+
+
+def _warmups_too_long(runs: Iterable[study.Run]) -> Iterator[str]:
+    for run in runs:
         epochs, warmup = (run.settings["training"][key] for key in ("epochs", "warmup_epochs"))
         if warmup > epochs:
             yield (
@@ -164,13 +170,28 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _processes_out_of_place(resolved: Mapping[str, Any]) -> Iterator[str]:
+def _outside_of_their_ranges(runs: Iterable[study.Run]) -> Iterator[str]:
+    """One line for each value of a hyperparameter outside the range of the config it divides."""
+    for run in runs:
+        for name, schema in study.methods()[run.method].items():
+            if "within" not in schema:
+                continue
+            section, key = schema["within"].split(".")
+            low, high = run.settings[section][key]
+            value = run.settings["hyperparameters"][name]
+            if not low < value < high:
+                yield (
+                    f"{name}: {value} of {run.method} is not within {schema['within']} "
+                    f"{[low, high]}, which it divides; choose one between"
+                )
+
+
+def _processes_out_of_place(compute: Mapping[str, Any], runs: Iterable[study.Run]) -> Iterator[str]:
     """What `compute` asks for and cannot be."""
-    compute = resolved["compute"]
     if compute["gpu_kind"] and not compute["gpus"]:
         yield f"compute.gpu_kind: {compute['gpu_kind']!r} needs compute.gpus, which is 0"
     processes = study.processes(compute) * compute["nodes"]
-    for batch, run in _batches(resolved).items():
+    for batch, run in _batches(runs).items():
         if batch % processes:
             yield (
                 f"training.batch_size: {batch} ({run.method} {run.name}) cannot be shared equally "
@@ -195,11 +216,10 @@ def _missing_labels(resolved: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _ranks_out_of_reach(resolved: Mapping[str, Any]) -> Iterator[str]:
+def _ranks_out_of_reach(runs: Iterable[study.Run]) -> Iterator[str]:
     """One line for each run whose rank regulariser pulls to what no batch can have."""
-    dimension = resolved["projector"]["widths"][-1]
-    for run in study.runs(resolved):
-        training = run.settings["training"]
+    for run in runs:
+        training, dimension = run.settings["training"], run.settings["projector"]["widths"][-1]
         weight, target, batch = (
             training[key] for key in ("rank_weight", "rank_target", "batch_size")
         )
@@ -218,10 +238,10 @@ def _falling_ranges(sections: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}.{key}: {[low, high]} must rise; swap the two"
 
 
-def _batches_too_large(resolved: Mapping[str, Any]) -> Iterator[str]:
+def _batches_too_large(resolved: Mapping[str, Any], runs: Iterable[study.Run]) -> Iterator[str]:
     """One line for each batch size that is larger than the source."""
     source, images = resolved["source"], _source_images(resolved)
-    for batch, run in _batches(resolved).items():
+    for batch, run in _batches(runs).items():
         if images is not None and batch > images:
             yield (
                 f"training.batch_size: {batch} ({run.method} {run.name}) is larger than the "
@@ -230,10 +250,10 @@ def _batches_too_large(resolved: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _batches(resolved: Mapping[str, Any]) -> dict[int, study.Run]:
+def _batches(runs: Iterable[study.Run]) -> dict[int, study.Run]:
     """Each batch size, with the first run that has it."""
     found: dict[int, study.Run] = {}
-    for run in study.runs(resolved):
+    for run in runs:
         found.setdefault(run.settings["training"]["batch_size"], run)
     return found
 

@@ -213,6 +213,13 @@ CASES = {
         lambda c: c["training"].update(rank_weight=1),
         ["training.rank_target: 0.0 ", "cannot be the effective rank", "or rank_weight 0"],
     ),
+    "local crops larger than the largest global one": (
+        lambda c: c.update(
+            augmentation={"recipe": "byol", "crop_scale": [0.5, 1.0]},
+            methods=[{"name": "DINO", "sweeps": {"student_temperature": [0.07, 0.1]}}],
+        ),
+        ["crop_split: 0.4 of DINO is not within augmentation.crop_scale [0.5, 1.0]", "between"],
+    ),
     "no such datasets file": (
         lambda c: c.update(datasets="nowhere.yaml"),
         ["nowhere.yaml: cannot be read (No such file or directory)"],

@@ -63,6 +63,7 @@ HYPERPARAMETERS = {
         "exclusiveMinimum": 0,
         "exclusiveMaximum": 1,
         "default": 0.4,
+        "within": "augmentation.crop_scale",
         "description": "Share of an image that global crops exceed and local crops stay below.",
     },
 }
