@@ -44,11 +44,11 @@ def main() -> None:
     try:
         publication = Publication(config, runs, results, arguments.models)
         outcomes = publication.publish(uri, arguments.workers)
-    except UserError as error:
+    except (UserError, OSError) as error:
         raise UserError(
-            f"{error}. The results themselves are complete, in {results}; to publish them, say "
-            f"`snakemake {arguments.output}` (with the same --configfile, if any). What has been "
-            "sent is not sent again"
+            f"{cli.describe(error)}. The results themselves are complete, in {results}; to publish "
+            f"them, say `snakemake {arguments.output}` (with the same --configfile, if any). What "
+            "has been sent is not sent again"
         ) from None
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     logger.info("%s: study %r, records: %s", label(uri), config["study"], counts)

@@ -39,7 +39,8 @@ def load_study(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: with every mistake found, a line each.
     """
-    config, schema = with_numbers(config), config_schema()
+    config = with_numbers(config)
+    schema = config_schema(config.get("encoder"))
     refuse(_without_secrets(mistakes(config, schema), config.get("tracking")))
     resolved: dict[str, Any] = with_defaults(config, schema)
     resolved["declarations"] = resolved["datasets"]
@@ -52,10 +53,18 @@ def load_study(config: Mapping[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-def config_schema() -> dict[str, Any]:
-    """The schema of a config, completed by the encoders and methods there are."""
-    schema = read_yaml(SCHEMA)
-    schema["properties"]["encoder"]["properties"]["name"]["enum"] = study.encoders()
+def config_schema(encoder: Any = None) -> dict[str, Any]:
+    """The schema of a config, completed by the encoders and methods there are.
+
+    Args:
+        encoder: the config's section of that name as it is written; settings of its own that the
+            encoder named there declares are part of the schema.
+    """
+    schema, encoders = read_yaml(SCHEMA), study.encoders()
+    section = schema["properties"]["encoder"]["properties"]
+    section["name"]["enum"] = list(encoders)
+    named = encoder.get("name") if isinstance(encoder, Mapping) else None
+    section |= encoders.get(named, {}) if isinstance(named, str) else {}
     method = schema["properties"]["methods"]["items"]["properties"]["name"]
     method["enum"] = list(study.methods())
     return schema
@@ -120,7 +129,13 @@ def _resolved_methods(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]
     """Each method's entry with its values checked and numbers as declared."""
     training = config_schema()["properties"]["training"]["properties"]
     for index, entry in enumerate(entries):
-        point = closed(training | study.methods()[entry["name"]])
+        own = study.methods()[entry["name"]]
+        if doubled := sorted(own.keys() & training.keys()):
+            raise UserError(
+                f"{entry['name']}: its hyperparameter {doubled[0]!r} is a key of `training`, too, "
+                "and both stand in one place of a config; rename it in the method's file"
+            )
+        point = closed(training | own)
         lists = closed({key: _list_of(schema) for key, schema in point["properties"].items()})
         for part, schema in (("default", point), ("sweeps", lists), ("grid", lists)):
             refuse(mistakes(entry[part], schema, f"methods[{index}] ({entry['name']}).{part}"))
@@ -219,15 +234,17 @@ def _missing_labels(resolved: Mapping[str, Any]) -> Iterator[str]:
 def _ranks_out_of_reach(runs: Iterable[study.Run]) -> Iterator[str]:
     """One line for each run whose rank regulariser pulls to what no batch can have."""
     for run in runs:
-        training, dimension = run.settings["training"], run.settings["projector"]["widths"][-1]
+        training = run.settings["training"]
         weight, target, batch = (
             training[key] for key in ("rank_weight", "rank_target", "batch_size")
         )
+        # The last layer is linear, so the one before it bounds the rank as well.
+        dimension = min(run.settings["projector"]["widths"][-2:])
         if weight > 0 and not 1 <= target <= min(batch, dimension):
             yield (
                 f"training.rank_target: {target} ({run.method} {run.name}) cannot be the effective "
-                f"rank of {batch} embeddings of {dimension} dimensions; use 1 to "
-                f"{min(batch, dimension)}, or rank_weight 0"
+                f"rank of {batch} embeddings of {dimension} dimensions (projector.widths, the "
+                f"last two); use 1 to {min(batch, dimension)}, or rank_weight 0"
             )
 
 

@@ -1,4 +1,4 @@
-"""A study: config -> runs -> directory names. Standard library only, no Snakemake.
+"""A study: config -> runs -> directory names. No Snakemake, nothing that is slow to import.
 
 A *point* is one setting of a method's hyperparameters; a *run* is a point with a seed. A run's
 settings hold everything that decides its weights, and a hash of all of them ends its directory
@@ -14,6 +14,8 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+from rankme.errors import UserError
 
 LIBRARY = Path(__file__).resolve().parents[1] / "scripts" / "rankme"
 
@@ -161,36 +163,63 @@ def node_resources(compute: Mapping[str, Any]) -> dict[str, Any]:
 
 def methods() -> dict[str, dict[str, Any]]:
     """Name of each method -> its hyperparameters, each a JSON schema with a default."""
-    return {m["NAME"]: m["HYPERPARAMETERS"] for m in _literals("methods") if "NAME" in m}
+    return {name: module["HYPERPARAMETERS"] for name, module in _offers("methods").items()}
 
 
 def controls() -> set[str]:
     """Names of the methods that are no self-supervised ones but bounds for them."""
-    return {m["NAME"] for m in _literals("methods") if m.get("CONTROL")}
+    return {name for name, module in _offers("methods").items() if module.get("CONTROL")}
 
 
 def uses_labels(method: str) -> bool:
     """Whether a method trains with the labels of its source."""
-    return any(m.get("USES_LABELS") for m in _literals("methods") if m.get("NAME") == method)
+    return bool(_offers("methods")[method].get("USES_LABELS"))
 
 
-def encoders() -> list[str]:
-    """Names of all encoders."""
-    return sorted(
-        name for module in _literals("models/encoders") for name in module.get("NAMES", ())
-    )
+def encoders() -> dict[str, dict[str, Any]]:
+    """Name of each encoder -> settings of its own, each a JSON schema with a default."""
+    modules = _offers("models/encoders")
+    return {name: module.get("SETTINGS", {}) for name, module in sorted(modules.items())}
 
 
 @cache
-def _literals(package: str) -> tuple[dict[str, Any], ...]:
-    """Upper-case literals at the top of each module of a package, read without importing it.
+def _offers(package: str) -> dict[str, dict[str, Any]]:
+    """Name -> literals of the module of a package that offers it as NAME, or among NAMES.
 
-    A module that is imported brings torch along, which costs seconds in every snakemake call.
+    Raises:
+        UserError: two modules offer one name, or the schemas of one are no literals with defaults.
     """
-    return tuple(_module_literals(file) for file in sorted((LIBRARY / package).glob("*.py")))
+    found: dict[str, dict[str, Any]] = {}
+    files: dict[str, Path] = {}
+    for file in sorted((LIBRARY / package).glob("*.py")):
+        module = _module_literals(file)
+        names = module.get("NAMES", [module["NAME"]] if "NAME" in module else [])
+        for name in names:
+            if name in found:
+                raise UserError(
+                    f"{file}: {name!r} is offered by {files[name]}; choose another name"
+                )
+            found[name], files[name] = module, file
+        if names:
+            _require_defaults(file, module, "HYPERPARAMETERS" if "NAME" in module else "SETTINGS")
+    return found
+
+
+def _require_defaults(file: Path, module: Mapping[str, Any], key: str) -> None:
+    """Refuse a module whose schemas cannot be read, or have no default."""
+    schemas = module.get(key, {} if key == "SETTINGS" else None)
+    if not isinstance(schemas, dict):
+        raise UserError(f"{file}: {key} must be a mapping of literals, read without importing it")
+    for name, schema in schemas.items():
+        if "default" not in schema:
+            raise UserError(f"{file}: {key}[{name!r}] needs a default, in the file as a literal")
 
 
 def _module_literals(file: Path) -> dict[str, Any]:
+    """Upper-case literals at the top of a module, read without importing it.
+
+    A module that is imported brings torch along, which costs seconds in every snakemake call.
+    """
     found = {}
     for node in ast.parse(file.read_text(), str(file)).body:
         match node:

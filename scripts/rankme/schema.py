@@ -44,12 +44,22 @@ def read_yaml(file: Path) -> dict[str, Any]:
         value = yaml.load(Path(file).read_text(), _UniqueKeys)
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: is not valid YAML ({one_line(error)})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: is not valid YAML ({error})") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: is not valid YAML ({_yaml_mistake(error)})") from None
     if not isinstance(value, dict):
         raise UserError(f"{file}: expected a mapping of keys to values")
     mapping: dict[str, Any] = with_numbers(value)
     return mapping
+
+
+def _yaml_mistake(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the line itself: an address in it may hold a password."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return type(error).__name__
+    place = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+    return f"{one_line(error.problem)}, {place}"
 
 
 def with_numbers(value: Any) -> Any:

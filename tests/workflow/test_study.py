@@ -1,6 +1,7 @@
 """Config -> runs -> names: what is one run, and what its directory is called."""
 
 import copy
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,7 @@ def test_methods_are_read_without_importing_torch() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", program],
         cwd=study.LIBRARY.parents[1] / "workflow",
+        env={**os.environ, "PYTHONPATH": str(study.LIBRARY.parent)},
         capture_output=True,
         text=True,
         check=True,
@@ -216,8 +218,10 @@ def test_controls_are_the_methods_whose_file_says_so(
 ) -> None:
     (tmp_path / "methods").mkdir()
     for name, line in (("plain", ""), ("bound", "CONTROL = True"), ("other", "CONTROL = False")):
-        (tmp_path / f"methods/{name}.py").write_text(f"NAME = {name!r}\n{line}\n")
-    study._literals.cache_clear()
+        (tmp_path / f"methods/{name}.py").write_text(
+            f"NAME = {name!r}\nHYPERPARAMETERS = {{}}\n{line}\n"
+        )
+    study._offers.cache_clear()
     monkeypatch.setattr(study, "LIBRARY", tmp_path)
     assert study.controls() == {"bound"}
-    study._literals.cache_clear()
+    study._offers.cache_clear()

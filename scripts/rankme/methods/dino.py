@@ -30,12 +30,12 @@ HYPERPARAMETERS = {
         "default": 0.04,
         "description": "Divides the teacher's centred scores before the softmax; lower sharpens.",
     },
-    "momentum": {
+    "teacher_momentum": {
         "type": "number",
         "minimum": 0,
         "maximum": 1,
         "default": 0.996,
-        "description": "Of the teacher at the first step; it rises to 1 by a cosine.",
+        "description": "Of the moving average at the first step; it rises to 1 by a cosine.",
     },
     "center_momentum": {
         "type": "number",
@@ -102,7 +102,7 @@ def dino_loss(
         return (entropies.sum() - entropies.diagonal().sum()) / pairs
 
 
-def teacher_momentum(step: int, steps: int, first: float) -> float:
+def momentum_at(step: int, steps: int, first: float) -> float:
     """Momentum of the teacher after `step` (from 0) of `steps`: `first`, by a cosine towards 1."""
     return 1 - (1 - first) * (1 + math.cos(math.pi * step / steps)) / 2
 
@@ -126,7 +126,7 @@ class DINO(Method):
 
     student_temperature: float
     teacher_temperature: float
-    momentum: float
+    teacher_momentum: float
     center_momentum: float
     prototypes: int
     local_crops: int
@@ -193,7 +193,7 @@ class DINO(Method):
             embeddings = self.projector(self.encoder(torch.cat(list(views[:2]))))
             teacher = _scores(torch.stack(embeddings.chunk(2)), self.directions)
         temperatures = self.student_temperature, self.teacher_temperature
-        loss = dino_loss(student, teacher, self.centre.clone(), *temperatures)
+        loss = dino_loss(student, teacher, self.centre, *temperatures)
         with torch.no_grad():
             mean = gather(teacher.mean(dim=(0, 1))[None]).mean(0)
             self.centre.lerp_(mean, 1 - self.center_momentum)
@@ -202,7 +202,7 @@ class DINO(Method):
     @torch.no_grad()
     def after_step(self, step: int, steps: int) -> None:
         """Move the teacher's parameters towards the student's."""
-        weight = 1 - teacher_momentum(step, steps, self.momentum)
+        weight = 1 - momentum_at(step, steps, self.teacher_momentum)
         pairs = (
             (self.encoder, self.student_encoder),
             (self.projector, self.student_projector),

@@ -23,6 +23,8 @@ def log_effective_rank(z: Tensor) -> Tensor:
     the smaller Gram matrix, in float64: gradients of eigenvalues, unlike those of eigenvectors, are
     finite also where two are equal. On a GPU this waits for the device.
 
+    That of embeddings whose Gram matrix is not finite is NaN, as the loss of a run that diverges.
+
     Args:
         z: (N, K), neither centred nor normalised.
 
@@ -31,11 +33,14 @@ def log_effective_rank(z: Tensor) -> Tensor:
     """
     z = (z.cpu() if z.device.type == "mps" else z).double()
     gram = z @ z.T if len(z) < z.shape[1] else z.T @ z
-    squares = torch.linalg.eigvalsh(gram).clamp_min(0)
+    finite = gram.isfinite().all()
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    # LAPACK and cuSOLVER raise an error of their own at what is not finite.
+    squares = torch.linalg.eigvalsh(torch.where(finite, gram, identity)).clamp_min(0)
     smooth = squares + SMOOTHING * squares.sum() + torch.finfo(squares.dtype).tiny
     sigma = smooth.sqrt()
     shares = sigma / sigma.sum()
-    return -(shares * shares.log()).sum()
+    return torch.where(finite, -(shares * shares.log()).sum(), math.nan)
 
 
 def rank_penalty(embeddings: Sequence[Tensor], target: float) -> Tensor:

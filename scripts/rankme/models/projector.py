@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 class Projector(nn.Sequential):
@@ -12,6 +13,9 @@ class Projector(nn.Sequential):
     As in the RankMe paper (Garrido et al., ICML 2023). No Linear has a bias: BatchNorm would
     subtract it again, and the last is bare. (The official VICReg code keeps the hidden biases,
     whose gradient is zero.)
+
+    The last is outside autocast: rounded to bfloat16, 1024-dimensional embeddings of rank 4.0 have
+    rank 4.9, which the rank regulariser would pull back.
 
     Attributes:
         dimension: K, the width of the embedding.
@@ -25,6 +29,14 @@ class Projector(nn.Sequential):
             layers += [nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)]
         super().__init__(*layers, nn.Linear(*last, bias=False))
         self.dimension = widths[-1]
+
+    def forward(self, input: Tensor) -> Tensor:
+        *hidden, last = self
+        for layer in hidden:
+            input = layer(input)
+        with torch.autocast(input.device.type, enabled=False):
+            embeddings: Tensor = last(input.type_as(next(last.parameters())))
+        return embeddings
 
 
 def build_projector(input_dimension: int, widths: Sequence[int]) -> Projector:

@@ -1,14 +1,16 @@
-"""Which MLflow store results go to, and how to name it without secrets. Standard library only."""
+"""Which MLflow store results go to, and how to name it without secrets. Without mlflow."""
 
 import hashlib
 import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from rankme.errors import UserError
 
 URI = "MLFLOW_TRACKING_URI"
 
@@ -20,7 +22,7 @@ FOLDER = "tracking"
 
 HIDDEN = "***"
 
-_SECRET_VARIABLES = re.compile("PASSWORD|PASSWD|TOKEN|SECRET|CREDENTIAL|ACCESS_KEY")
+_SECRET_VARIABLES = re.compile("(PASSWORD|PASSWD|TOKEN|SECRET|CREDENTIAL|ACCESS_KEY)S?(_|$)")
 _IN_TEXT = re.compile(r"(?<=://)[^\s'\"]*@|(?<=[?&])[\w.-]+=[^\s'\"&]+")
 
 
@@ -32,7 +34,23 @@ def destination(results: Path) -> str:
 def sqlite_file(uri: str) -> Path | None:
     """The file of a SQLite store; None for a server or another database."""
     scheme, _, path = uri.partition("?")[0].partition(":///")
-    return Path(path).absolute() if scheme == "sqlite" and path else None
+    kind = scheme.partition("+")[0]
+    return Path(path).absolute() if kind == "sqlite" and path and path != ":memory:" else None
+
+
+def require_address(uri: str) -> None:
+    """Refuse what cannot be the address of a store, or of one that keeps anything.
+
+    Raises:
+        UserError: without any part that may be secret.
+    """
+    if _split(uri) is None:
+        raise UserError(
+            f"the tracking store {label(uri)}: its address cannot be parsed; it is "
+            "SCHEME://USER:PASSWORD@HOST:PORT, with characters such as []%/ written as %5B"
+        )
+    if uri.startswith("sqlite") and not sqlite_file(uri):
+        raise UserError("the tracking store sqlite:// keeps nothing; name a file: sqlite:///FILE")
 
 
 def label(uri: str) -> str:
@@ -54,32 +72,44 @@ def fingerprint(uri: str) -> str:
 
 
 def holds_credentials(uri: str) -> bool:
-    """Whether a URI holds what a config must not: a password, a token, or options that may be one.
+    """Whether a URI may hold what a config must not: a password, a token, or options that are one.
 
-    The name of a database's user is none; a server's may be a token.
+    The name of a database's user is none; a server's may be a token. What cannot be parsed may be
+    an address whose password is where a host or a port should be.
     """
     parts = _split(uri)
     if parts is None:
-        return "@" in uri
+        return True
     user = parts.password is not None or (parts.username and parts.scheme.startswith("http"))
-    odd = "@" in parts.path + parts.fragment
-    return bool(user or odd or (parts.query and parts.scheme != "sqlite"))
+    if sqlite_file(uri):
+        return bool(user or parts.fragment)
+    return bool(user or parts.query or parts.fragment or "@" in parts.path)
 
 
 def secrets(uri: str, environment: Mapping[str, str] = os.environ) -> list[str]:
     """Strings that must not be shown, the longest first: of the URI, and of the environment."""
     found = {value for name, value in environment.items() if _SECRET_VARIABLES.search(name.upper())}
-    authority = uri.rpartition("://")[2]
-    if "@" in authority:
-        # A password with a slash or a question mark in it is torn apart by every parser.
-        userinfo = authority.rpartition("@")[0]
-        password = userinfo.partition(":")[2] or userinfo
-        found |= {userinfo, password, *re.split("[/?#:@]", password)}
-    if parts := _split(uri):
-        found |= {parts.password or "", *(value for _, value in parse_qsl(parts.query))}
-        found |= {parts.username or ""} if parts.scheme.startswith("http") else set()
-    found |= {unquote(value) for value in found}
+    found |= set() if sqlite_file(uri) else _secret_parts(uri)
+    # As a header, a line of text and a Python literal show them.
+    for shown in (unquote, str.strip, lambda value: repr(value)[1:-1]):
+        found |= {shown(value) for value in found}
     return sorted((value for value in found if len(value) > 3), key=len, reverse=True)
+
+
+def _secret_parts(uri: str) -> set[str]:
+    """Strings of an address that are secret, or may be: also where it is none, or a parser errs."""
+    scheme, _, rest = uri.rpartition("://")
+    parts = _split(uri)
+    found = {value for _, value in parse_qsl(parts.query)} if parts else set()
+    if "@" in rest:
+        user, _, password = rest.rpartition("@")[0].partition(":")
+        # A server's user may be a token; a database's is a name.
+        found |= {user} if not password and scheme in ("", "http", "https") else set()
+    else:
+        # A forgotten host: what stands for its port is none.
+        password = "" if parts else rest.partition(":")[2]
+    # A password with a slash or a question mark in it is torn apart by every parser.
+    return found | {password, *re.split(r"[][/?#:@]", password)}
 
 
 def censored(text: str, hidden: list[str]) -> str:
@@ -113,6 +143,10 @@ class _Censor:
     def write(self, text: str) -> int:
         self._stream.write(censored(text, self._hidden))
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -6,6 +6,7 @@ becomes of the store or of the reporter, training does not notice.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 from rankme.cli import is_first_process
 from rankme.provenance import SCRIPTS
 from rankme.tracking.destination import LIVE
+
+logger = logging.getLogger(__name__)
 
 FAREWELL_SECONDS = 10.0
 """The reporter has so long to send the last epochs; publishing sends what it could not."""
@@ -31,8 +34,14 @@ def reported(run: Mapping[str, Any], folder: Path) -> Iterator[None]:
         return
     program = [sys.executable, str(SCRIPTS / "report_live.py")]
     words = [*program, "--study", study, "--folder", str(folder), "--run", json.dumps(run)]
-    # At the end of its stdin it knows that the training is over, however that came.
-    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True) as reporter:
+    try:
+        # At the end of its stdin it knows that the training is over, however that came.
+        reporter = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
+    except OSError as error:
+        logger.warning("live view: cannot start (%s); training goes on", error.strerror)
+        yield
+        return
+    with reporter:
         try:
             yield
         finally:

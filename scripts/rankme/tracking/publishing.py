@@ -1,19 +1,22 @@
 """A study's runs and its summary, made equal in the store to what the files say."""
 
+import hashlib
 import logging
 import multiprocessing
 import os
+import socket
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rankme.errors import UserError
 from rankme.files import write_text
 from rankme.tracking.destination import FOLDER, censor_output
 from rankme.tracking.record import Record, run_key, run_record, summary_record
@@ -92,8 +95,11 @@ class Publication:
         # A forked process would share the connections of this one, and keep its locks beyond it.
         spawn = multiprocessing.get_context("spawn")
         send = partial(_send, replace(self, runs=()), uri)
-        with ProcessPoolExecutor(workers, spawn, _begin, (uri,)) as pool:
-            yield from pool.map(send, work, chunksize=_RUNS_A_TURN)
+        try:
+            with ProcessPoolExecutor(workers, spawn, _begin, (uri,)) as pool:
+                yield from pool.map(send, work, chunksize=_RUNS_A_TURN)
+        except BrokenProcessPool:
+            raise UserError("a process that sends runs was killed (out of memory?)") from None
 
     def _told(self, outcomes: Iterable[str]) -> Iterator[str]:
         """The same outcomes, and now and then a line in the log on how far it is."""
@@ -137,9 +143,11 @@ class Publication:
         return {**self.config, "datasets": datasets}
 
     def _publisher(self) -> str:
+        """What tells this tree from others; of its place, so that a deleted file comes back."""
         file = self.results / FOLDER / "PUBLISHER"
         if not file.exists():
-            write_text(file, uuid.uuid4().hex + "\n")
+            place = f"{socket.gethostname()}:{self.results.absolute()}"
+            write_text(file, hashlib.sha256(place.encode()).hexdigest()[:32] + "\n")
         return file.read_text().strip()
 
 
@@ -148,6 +156,8 @@ def _begin(uri: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     censor_output(uri)
     write_beside(uri)
+    # What this says of the store, the first process has said.
+    logging.getLogger(Store.__module__).setLevel(logging.ERROR)
 
 
 def _end_with_parent() -> None:

@@ -62,7 +62,7 @@ def read_back(uri: str, names: Sequence[str] = ()) -> list[StoredStudy]:
     Raises:
         UserError: the store cannot be reached, has no such study, or a run of it is not whole.
     """
-    stored = everything(uri)
+    stored = everything(uri, names)
     if not names and len(stored) != 1:
         raise UserError(
             f"{label(uri)}: holds {len(stored)} studies; name those to read by --experiment. "
@@ -70,7 +70,7 @@ def read_back(uri: str, names: Sequence[str] = ()) -> list[StoredStudy]:
         )
     for name in names:
         if name not in stored:
-            raise UserError(f"{label(uri)}: has no study {name!r}{choices(name, stored)}")
+            raise UserError(f"{label(uri)}: has no study {name!r}{choices(name, everything(uri))}")
     return [study for name in names or stored for study in _studies(name, stored[name])]
 
 

@@ -4,6 +4,7 @@ A record in the store is made equal to the record of the files: what differs is 
 else. So a publish that broke off goes on where it was, and a second one changes nothing.
 """
 
+import configparser
 import fcntl
 import logging
 import math
@@ -11,9 +12,10 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,20 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from rankme.errors import UserError
 from rankme.schema import one_line
 from rankme.tracking import documents
-from rankme.tracking.destination import censored, label, secrets, sqlite_file
+from rankme.tracking.destination import (
+    FOLDER,
+    censored,
+    label,
+    require_address,
+    secrets,
+    sqlite_file,
+)
 from rankme.tracking.record import DIGEST, RUN, Point, Record
 
 logger = logging.getLogger(__name__)
@@ -50,9 +60,15 @@ mlflow.store.db.utils.MAX_RETRY_COUNT = 3
 
 _PAGE = 200
 _OWN_TAGS = (documents.PREFIX, "provenance.")
-_OWN_METRICS = ("rank/", "accuracy/")
+_CURVES = "training/"
+_OWN_METRICS = (_CURVES, "rank/", "accuracy/")
 _TAKEN_AWAY = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST")
-_FAILURES = (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError)
+_FAILURES = (
+    MlflowException,
+    requests.RequestException,
+    sqlalchemy.exc.SQLAlchemyError,
+    ImportError,  # No driver for such a database.
+)
 
 
 class Store:
@@ -66,7 +82,7 @@ class Store:
 
     def __init__(self, uri: str, study: str, results: Path) -> None:
         self._client = MlflowClient(uri)
-        self._artefacts = results.absolute() / "tracking" / "artefacts"
+        self._artefacts = results.absolute() / FOLDER / "artefacts"
         self._server = uri.startswith("http")
         experiment = self._experiment(study)
         self._experiment_id = experiment.experiment_id
@@ -103,7 +119,7 @@ class Store:
             return "unchanged"
         run = known[0] if known else self._create(record)
         run_id = run.info.run_id
-        self._log(record, run)
+        self._log(record, run, [*self._new_metrics(record, run), *self._gone(record, run)])
         for name in run.data.tags.keys() - record.tags.keys():
             if name.startswith(_OWN_TAGS):
                 self._client.delete_tag(run_id, name)
@@ -119,7 +135,7 @@ class Store:
         known = self.records(record.key).get(record.key, [])
         run = known[0] if known else self._create(record)
         unfinished = replace(record, tags={**record.tags, DIGEST: ""})
-        self._log(unfinished, run)
+        self._log(unfinished, run, self._new_metrics(record, run))
         if run.info.status != record.status:
             self._client.update_run(run.info.run_id, record.status)
 
@@ -131,26 +147,39 @@ class Store:
             run_name=record.name,
         )
 
-    def _log(self, record: Record, run: StoredRun) -> None:
-        """Send what the record has and the run in the store has not."""
+    def _log(self, record: Record, run: StoredRun, metrics: Iterable[Metric]) -> None:
+        """Send these metrics, and what else the record has and the run in the store has not."""
         has = run.data
         tags = [RunTag(k, v) for k, v in record.tags.items() if has.tags.get(k) != v]
         params = [Param(k, v) for k, v in record.params.items() if k not in has.params]
-        metrics = [*self._new_points(record, run), *_new_metrics(record, run)]
-        self._client.log_batch(run.info.run_id, metrics, params, tags)
+        self._client.log_batch(run.info.run_id, list(metrics), params, tags)
 
-    def _new_points(self, record: Record, run: StoredRun) -> Iterator[Metric]:
-        for name, points in record.curves.items():
-            stored = self._stored_curve(run, name)
+    def _new_metrics(self, record: Record, run: StoredRun) -> Iterator[Metric]:
+        """Points of curves, and single values, that are new or changed."""
+        single = {name: [Point(0, v, record.seconds)] for name, v in record.metrics.items()}
+        for name, points in {**record.curves, **single}.items():
+            stored = self._stored(run, name)
             for point in points:
                 if stored.get(point.step) != point.value:
                     changed = point.step in stored
                     yield Metric(name, point.value, _time(run, point, changed), point.step)
 
-    def _stored_curve(self, run: StoredRun, name: str) -> dict[int, float]:
-        """Step -> the value logged last."""
+    def _gone(self, record: Record, run: StoredRun) -> Iterator[Metric]:
+        """NaN for each point that the store has and the files have no longer: none is deleted."""
+        steps = {name: {0} for name in record.metrics}
+        steps |= {name: {p.step for p in points} for name, points in record.curves.items()}
+        for name in run.data.metrics:
+            if name.startswith(_OWN_METRICS):
+                for step, value in self._stored(run, name).items():
+                    if step not in steps.get(name, ()) and not math.isnan(value):
+                        yield Metric(name, math.nan, round(1000 * time.time()), step)
+
+    def _stored(self, run: StoredRun, name: str) -> dict[int, float]:
+        """Step -> the value logged last; only training curves have other steps than 0."""
         if name not in run.data.metrics:
             return {}
+        if not name.startswith(_CURVES):
+            return {0: run.data.metrics[name]}
         history = self._client.get_metric_history(run.info.run_id, name)
         return {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
 
@@ -190,6 +219,7 @@ def opened(uri: str, study: str, results: Path) -> Iterator[Store]:
     Raises:
         UserError: the store cannot be reached, or refuses; without any secret.
     """
+    require_address(uri)
     with _one_at_a_time(sqlite_file(uri)), explained(uri):
         yield Store(uri, study, results)
 
@@ -199,23 +229,27 @@ def explained(uri: str) -> Iterator[None]:
     """What a store has against us as a UserError that names the store and holds no secret."""
     try:
         yield
-    except (*_FAILURES, ImportError) as error:
-        reason = censored(one_line(error), secrets(uri))[:500]
+    except _FAILURES as error:
+        reason = one_line(censored(str(error), secrets(uri)))[:500]
         raise UserError(f"the tracking store {label(uri)} failed: {reason}") from None
+    except configparser.Error:
+        raise UserError("~/.mlflow/credentials: cannot be parsed; write % as %%") from None
 
 
-def everything(uri: str) -> dict[str, dict[str, StoredRun]]:
-    """Study -> key -> record, of every study in a store.
+def everything(uri: str, names: Sequence[str] = ()) -> dict[str, dict[str, StoredRun]]:
+    """Study -> key -> record, of these studies in a store, or of all that it has.
 
     Raises:
-        UserError: the store cannot be reached, or refuses.
+        UserError: the store is no file, cannot be reached, or refuses.
     """
+    require_address(uri)
+    if (file := sqlite_file(uri)) and not file.exists():
+        raise UserError(f"{label(uri)}: no such file")
     with explained(uri):
         client = MlflowClient(uri)
-        found = {
-            experiment.name: by_key(search(client, experiment.experiment_id))
-            for experiment in client.search_experiments()
-        }
+        named = [client.get_experiment_by_name(name) for name in names]
+        experiments = [e for e in named if e] if names else pages(client.search_experiments)
+        found = {e.name: by_key(search(client, e.experiment_id)) for e in experiments}
     return {
         study: {key: runs[0] for key, runs in records.items()}
         for study, records in found.items()
@@ -226,7 +260,9 @@ def everything(uri: str) -> dict[str, dict[str, StoredRun]]:
 def by_key(runs: Iterable[StoredRun]) -> dict[str, list[StoredRun]]:
     """Key -> its records, in an order that everyone sees alike; more than one is a mishap."""
     found = defaultdict(list)
-    for run in sorted(runs, key=lambda run: run.info.run_id):
+    # Pages are counted from the newest run: a run made meanwhile shows one of them a second time.
+    once = {run.info.run_id: run for run in runs}
+    for _, run in sorted(once.items()):
         if RUN in run.data.tags:
             found[run.data.tags[RUN]].append(run)
     return dict(found)
@@ -234,27 +270,16 @@ def by_key(runs: Iterable[StoredRun]) -> dict[str, list[StoredRun]]:
 
 def search(client: MlflowClient, experiment_id: str, condition: str = "") -> Iterator[StoredRun]:
     """Runs of an experiment that are not deleted."""
+    return pages(partial(client.search_runs, [experiment_id], condition))
+
+
+def pages(fetch: Callable[..., PagedList[Any]]) -> Iterator[Any]:
+    """All that a search of MLflow's finds, page by page."""
     token: str | None = ""
     while token is not None:
-        page = client.search_runs(
-            [experiment_id], condition, max_results=_PAGE, page_token=token or None
-        )
+        page = fetch(max_results=_PAGE, page_token=token or None)
         yield from page
         token = page.token or None
-
-
-def _new_metrics(record: Record, run: StoredRun) -> Iterator[Metric]:
-    """Values that are new or changed; NaN for one that the files no longer have."""
-    stored: Mapping[str, float] = run.data.metrics
-    gone = {
-        name: math.nan
-        for name, value in stored.items()
-        if name.startswith(_OWN_METRICS) and name not in record.metrics and not math.isnan(value)
-    }
-    for name, value in {**record.metrics, **gone}.items():
-        if stored.get(name) != value:
-            point = Point(0, value, record.seconds)
-            yield Metric(name, value, _time(run, point, name in stored), 0)
 
 
 def _time(run: StoredRun, point: Point, changed: bool) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rankme.errors import UserError
 from rankme.methods import build_method, dino_loss
-from rankme.methods.dino import teacher_momentum
+from rankme.methods.dino import momentum_at
 
 AUGMENTATION = {"recipe": "byol", "crop_scale": [0.08, 1.0]}
 STEPS = 40
@@ -141,7 +141,7 @@ def test_under_autocast_scores_and_loss_are_float32():
 
 
 def test_momentum_rises_from_its_first_value_to_one_by_a_cosine():
-    course = [teacher_momentum(step, 100, 0.996) for step in range(101)]
+    course = [momentum_at(step, 100, 0.996) for step in range(101)]
     assert course[0] == pytest.approx(0.996, abs=1e-12)
     assert course[50] == pytest.approx(0.998, abs=1e-12)
     assert course[100] == 1
@@ -162,7 +162,7 @@ def test_the_teacher_starts_as_the_student_and_gets_no_gradient():
 
 
 def test_the_teacher_is_the_moving_average_of_the_student():
-    method = build(momentum=0.9)
+    method = build(teacher_momentum=0.9)
     before = copy.deepcopy(method.state_dict())
     with torch.no_grad():
         for name, parameter in method.named_parameters():
@@ -245,6 +245,7 @@ def test_views_are_two_large_crops_and_small_ones_that_are_smaller_and_never_sol
     for view in local:
         assert (view.size, view.crop_scale, view.solarise) == (96, (0.08, 0.3), 0.0)
         assert view.blur == pytest.approx(0.55)
+    assert build().views(32, AUGMENTATION)[-1].size == 14
 
 
 @pytest.mark.parametrize("split", [0.05, 0.08])

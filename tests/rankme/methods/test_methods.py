@@ -128,10 +128,11 @@ def test_embedding_two_views_updates_batchnorm_once_over_both():
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_the_loss_under_autocast_is_float32(name):
+def test_embeddings_and_loss_under_autocast_are_float32(name):
     method = build(name)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert method.embed(list(IMAGES))[0].dtype == torch.bfloat16
+        assert method.encoder(IMAGES[0]).dtype == torch.bfloat16
+        assert method.embed(list(IMAGES))[0].dtype == torch.float32
         assert method.loss(crops(method), LABELS).dtype == torch.float32
 
 

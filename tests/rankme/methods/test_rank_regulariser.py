@@ -99,6 +99,15 @@ def test_the_gradient_is_finite_for_collapsed_and_for_whitened_embeddings(z):
     assert z.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e200])
+def test_the_penalty_of_embeddings_that_diverge_is_nan_and_no_error(value):
+    z = embeddings()
+    z[2, 1] = value
+    penalty = rank_penalty([z.requires_grad_()], 3.0)
+    penalty.backward()
+    assert penalty.isnan()
+
+
 def test_the_penalty_is_zero_at_its_target_and_the_same_above_and_below():
     z = with_singular_values([1, 1, 1, 1])
     assert float(rank_penalty([z], 4.0)) < 1e-8

@@ -131,3 +131,21 @@ def test_an_unknown_encoder_is_refused_with_the_known_ones():
 def test_an_unknown_stem_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match=r"'tiny'.*auto, small, stride2, imagenet"):
         build(stem="tiny")
+
+
+@pytest.mark.parametrize("side", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_strided_convolution_has_its_gradient_in_bfloat16_down_to_one_pixel(kernel, side):
+    """oneDNN's own of one pixel, with a stride, is memory that nobody wrote."""
+    torch.manual_seed(0)
+    convolution = resnet._Convolution(32, 64, kernel, stride=2)
+    images = torch.randn(16, 32, side, side)
+    plain = torch.nn.functional.conv2d(
+        images.double(), convolution.weight.double(), stride=2, padding=kernel // 2
+    )
+    (expected,) = torch.autograd.grad(plain.square().sum(), convolution.weight)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = convolution(images)
+    torch.testing.assert_close(outputs.double(), plain, rtol=0.03, atol=0.03)
+    (gradient,) = torch.autograd.grad(outputs.double().square().sum(), convolution.weight)
+    assert float((gradient - expected).norm() / expected.norm()) < 0.02

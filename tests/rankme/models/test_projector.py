@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -34,3 +35,23 @@ def test_the_last_layer_is_bare():
     projector = build_projector(4, [3])
     x, y = torch.randn(2, 5, 4)
     torch.testing.assert_close(projector(x - 2 * y), projector(x) - 2 * projector(y))
+
+
+def test_under_autocast_embeddings_keep_their_rank():
+    """Rounded to bfloat16 they would have a fifth more: the rounding has full rank."""
+    torch.manual_seed(0)
+    projector = build_projector(32, [64, 512])
+    with torch.no_grad():
+        projector[-1].weight.copy_(torch.randn(512, 4) @ torch.randn(4, 64))
+        embeddings = projector(representations := torch.randn(256, 32))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            reduced = projector(representations)
+    assert reduced.dtype == torch.float32
+    assert effective_rank(reduced) == pytest.approx(effective_rank(embeddings), rel=0.01)
+    assert effective_rank(embeddings.bfloat16().float()) > 1.1 * effective_rank(embeddings)
+
+
+def effective_rank(z: torch.Tensor) -> float:
+    sigma = np.linalg.svd(z.double().numpy(), compute_uv=False)
+    shares = sigma[sigma > 0] / sigma.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -20,6 +20,10 @@ SECRET = "pl4nted-s3cret"
         f"user:{SECRET}@host",
         f"{SECRET}@host",
         f"http://user:{SECRET}@host:no-number",
+        f"http://user:{SECRET}/path",
+        f"postgresql://user:{SECRET}/db",
+        f"postgresql://user:[{SECRET}@host/db",
+        f"http://user:%20{SECRET}@host",
     ],
 )
 def test_no_secret_is_in_a_label_or_in_a_censored_message(uri: str) -> None:
@@ -40,6 +44,22 @@ def test_passwords_of_the_environment_are_hidden() -> None:
     assert censored(f"{SECRET} another /home/me", hidden) == "*** *** /home/me"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\t", " "])
+def test_a_token_with_a_line_break_is_hidden_however_it_is_shown(end: str) -> None:
+    token = SECRET + end
+    hidden = secrets("http://host", {"MLFLOW_TRACKING_TOKEN": token})
+    for shown in (token, repr(token), f"Bearer {token}".encode().decode(), " ".join(token.split())):
+        assert SECRET not in censored(f"invalid header: {shown}", hidden)
+
+
+def test_what_is_no_secret_is_not_hidden() -> None:
+    environment = {"TOKENIZERS_PARALLELISM": "false", "MLFLOW_TRACKING_TOKEN": "a-token"}
+    hidden = secrets("http://mlflow:a-password@host", environment)
+    text = "false: /home/mlflow/results/tracking/mlflow.db"
+    assert censored(text, hidden) == text
+    assert secrets("postgresql://postgres@host/db", {}) == []
+
+
 @pytest.mark.parametrize(
     ("uri", "shown"),
     [
@@ -58,6 +78,10 @@ def test_a_label_names_the_host_or_the_file(uri: str, shown: str) -> None:
         ("http://mlflow.lab:5000", False),
         ("postgresql://me@db.lab/rankme", False),
         ("sqlite:///results/mlflow.db", False),
+        ("sqlite:////home/me@lab/mlflow.db", False),
+        ("https://mlflow.lab/#token=word", True),
+        ("http://user:word/path", True),
+        ("postgresql://user:word/db", True),
         ("postgresql://me:word@db.lab/rankme", True),
         ("https://token@mlflow.lab", True),
         ("https://mlflow.lab/?token=word", True),

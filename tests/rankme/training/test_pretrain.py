@@ -348,6 +348,12 @@ def test_a_divergence_is_recorded_with_finite_weights(
     assert (last["step"], last["loss"], last["rankme"]) == (outcome.step, None, None)
 
 
+@pytest.mark.parametrize("method", ["VICReg", "VICReg-exp"])
+def test_a_divergence_with_the_rank_regulariser_is_recorded(method: str, tmp_path: Path) -> None:
+    run = tiny_run(method=method, optimizer="sgd", lr=1e4, rank_weight=1.0, rank_target=4.0)
+    assert train(run, tmp_path).status == "diverged"
+
+
 def test_a_divergence_is_the_same_after_a_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

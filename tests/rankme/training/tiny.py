@@ -51,7 +51,7 @@ RUN: dict[str, Any] = {
 
 HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     "SimCLR": {"temperature": 0.15},
-    "DINO": {"prototypes": 32, "local_crops": 2, "momentum": 0.9},
+    "DINO": {"prototypes": 32, "local_crops": 2, "teacher_momentum": 0.9},
 }
 
 
