@@ -16,8 +16,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 study: $(BIN)/.ready
 	snakemake results/plots/rank_vs_acc.pdf
 
+# One thread a process: there is one process a core.
 test: lint
-	pytest --numprocesses auto --dist loadgroup
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadgroup
 
 lint: $(BIN)/.ready
 	ruff check .

@@ -186,7 +186,14 @@ PLACES = {
     "odd password": {"MLFLOW_TRACKING_URI": f"postgresql://user:a/{SECRET}?#@127.0.0.1:1/x"},
     "option": {"MLFLOW_TRACKING_URI": f"postgresql://127.0.0.1:1/x?user=me&password={SECRET}"},
     "no address": {"MLFLOW_TRACKING_URI": f"user:{SECRET}@127.0.0.1"},
+    "no host": {"MLFLOW_TRACKING_URI": f"http://user:{SECRET}/path"},
+    "token, line break": {
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
+        "MLFLOW_TRACKING_TOKEN": f"{SECRET}\r\n",
+    },
+    "variable of PostgreSQL": {"MLFLOW_TRACKING_URI": "{open_postgres}", "PGPASSWORD": SECRET},
 }
+RIGHT = ("database", "variable of PostgreSQL")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -196,24 +203,45 @@ def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
     postgres,  # noqa: F811
     monkeypatch,
 ) -> None:
+    open_postgres = postgres.replace(f":{SECRET}", "")
     for name, value in PLACES[place].items():
-        monkeypatch.setenv(name, value.format(postgres=postgres))
-    finished.configure(lambda config: config.update(study="secrets"))  # the tests share a database
-    track(finished, live=True)
+        monkeypatch.setenv(name, value.format(postgres=postgres, open_postgres=open_postgres))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    if place in RIGHT:
+        study = f"secret in {place}".replace(" ", "-")  # the tests share a database
+        finished.configure(lambda config: config.update(study=study))
+    track(finished)
     done = finished.snakemake("--printshellcmds", check=False)
-    assert (done.returncode == 0) == (place == "database"), done.stdout + done.stderr
+    assert (done.returncode == 0) == (place in RIGHT), done.stdout + done.stderr
     assert (finished.path / "logs/publish.log").read_text()
     told = done.stdout + done.stderr
     if place == "database":
         report = finished.snakemake("--report", "results/report.html")
-        collect = ("scripts/collect_results.py", "--from-tracking", "--experiment=secrets")
+        collect = ("scripts/collect_results.py", "--from-tracking", f"--experiment={study}")
         back = finished.python(*collect, "--output=back.csv")
         told += report.stderr + back.stderr
-        sent = records(postgres, "secrets")
+        sent = records(postgres, study)
         assert len(sent) == 3
         told += "".join(str(run.to_dictionary()) for run in sent)
     assert not traces(finished, told)
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"postgresql+none://user:{SECRET}@127.0.0.1/x",
+        f"http://user:{SECRET}@127.0.0.1:1",
+        f"http://user:{SECRET}/path",
+    ],
+)
+def test_a_secret_is_in_nothing_that_a_live_run_leaves(fresh, uri, monkeypatch) -> None:
+    one_live_run(fresh, uri="", epochs=2)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    done = fresh.snakemake("--until", "pretrain")
+    (log,) = fresh.path.glob("logs/pretrain/SimCLR/*")
+    assert "live view: the tracking store" in log.read_text()
+    assert not traces(fresh, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -223,12 +251,13 @@ def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
         {"uri": f"https://{SECRET}@127.0.0.1"},
         {"uri": f"postgresql://127.0.0.1/x?password={SECRET}"},
         {"uri": f"postgresql//user:{SECRET}@127.0.0.1/x"},
+        {"uri": f"postgresql://user:{SECRET}/x"},
         {"uri": [f"postgresql://user:{SECRET}@127.0.0.1/x"]},
         {"enabled": f"postgresql://user:{SECRET}@127.0.0.1/x"},
         {f"postgresql://user:{SECRET}@127.0.0.1/x": True},
         f"postgresql://user:{SECRET}@127.0.0.1/x",
     ],
-    ids=["password", "token", "option", "typo", "list", "other key", "key", "section"],
+    ids=["password", "token", "option", "typo", "no host", "list", "other", "key", "section"],
 )
 def test_a_secret_in_the_config_is_refused_and_not_repeated(fresh, tracking) -> None:
     fresh.configure(lambda config: config.update(tracking=tracking))
@@ -251,14 +280,11 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(fresh) -> None
 def test_mlflow_run_runs_the_study_with_its_values(finished, monkeypatch) -> None:
     shutil.copy(ROOT / "MLproject", finished.path)
     finished.configure(lambda config: config.update(study="project"))
-    (finished.path / "config/config.yaml").rename(finished.path / "config/tiny.yaml")
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", programs)
-    values = {"config": "config/tiny.yaml", "device": "cpu", "epochs": 2, "batch_size": 64}
-    values |= {"workers": 2}
-    words = [word for pair in values.items() for word in ("-P", "{}={}".format(*pair))]
+    values = "-P device=cpu -P epochs=2 -P batch_size=64"
     done = subprocess.run(
-        ["mlflow", "run", ".", *words, "--env-manager", "local"],
+        ["mlflow", "run", ".", *values.split(), "--env-manager", "local"],
         cwd=finished.path,
         capture_output=True,
         text=True,
@@ -274,17 +300,19 @@ def test_mlflow_run_runs_the_study_with_its_values(finished, monkeypatch) -> Non
         training = read_metadata(run / "PRETRAINED_MODEL", "PRETRAINED_MODEL")["run"]["training"]
         assert training["batch_size"] == 64
     assert len(made) == 2
-    assert "Provided cores: 2" in done.stderr
 
 
-def test_mlflow_run_without_values_is_the_study_itself(finished) -> None:
-    done = finished.python(
-        "scripts/run_study.py", "--config=config/config.yaml", "--device=", "--epochs="
-    )
+def test_the_project_takes_another_study_and_a_number_of_cores(finished) -> None:
+    """As MLproject starts it: a value that is left out is an empty one."""
+    (finished.path / "config/config.yaml").rename(finished.path / "config/tiny.yaml")
+    program = ("scripts/run_study.py", "--config=config/tiny.yaml")
+    done = finished.python(*program, "--device=", "--epochs=", "--workers=")
     assert "Nothing to be done" in done.stderr
-    wrong = finished.python(
-        "scripts/run_study.py", "--config=config/config.yaml", "--epochs=two", check=False
-    )
+    (finished.path / FIGURE).unlink()
+    done = finished.python(*program, "--workers=1")
+    assert "Provided cores: 1" in done.stderr
+    assert (finished.path / FIGURE).exists()
+    wrong = finished.python(*program, "--epochs=two", check=False)
     assert wrong.stderr == "error: epochs: 'two' is not a whole number; give one, such as 64\n"
 
 

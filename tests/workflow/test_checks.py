@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 import checks
+import study
 from rankme.errors import UserError
+from rankme.schema import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 Config = dict[str, Any]
@@ -43,8 +45,6 @@ def test_a_study_says_its_command_runs_hours_and_disk(file: Path) -> None:
     """And the number of runs is the one that it has."""
     if file.stem == "datasets":
         return
-    import study
-
     text = file.read_text()
     comment = text[: text.index("\nstudy:")]
     assert "#   snakemake" in comment
@@ -64,8 +64,6 @@ def test_a_number_with_an_exponent_but_no_dot_is_a_number() -> None:
 
 
 def test_one_and_one_point_zero_are_the_same_run() -> None:
-    import study
-
     def names(value: float) -> list[str]:
         config = a_config()
         config["methods"] = [{"name": "VICReg", "default": {"covariance": value}}]
@@ -209,6 +207,16 @@ CASES = {
         lambda c: c["methods"][0].update(default={"rank_weight": 1, "rank_target": 129}, sweeps={}),
         ["training.rank_target: 129.0 (SimCLR ", "of 128 embeddings of 256 dim", "use 1 to 128"],
     ),
+    "rank target above the layer before the last": (
+        lambda c: c.update(
+            projector={"widths": [8, 64]}, training={"rank_weight": 1, "rank_target": 9}
+        ),
+        ["training.rank_target: 9.0 (SimCLR ", "of 8 dimensions", "use 1 to 8"],
+    ),
+    "embeddings of one dimension": (
+        lambda c: c.update(projector={"widths": [64, 1]}),
+        ["projector.widths[1]: 1 is out of bounds, must be >= 2"],
+    ),
     "rank weight without a target": (
         lambda c: c["training"].update(rank_weight=1),
         ["training.rank_target: 0.0 ", "cannot be the effective rank", "or rank_weight 0"],
@@ -234,6 +242,52 @@ def test_a_mistake_is_one_line_that_says_what_is_allowed(case: str) -> None:
     assert len({line.split(" (")[0] for line in lines}) == 1 or "warm" in case
     for part in expected:
         assert part in lines[0]
+
+
+def test_no_method_names_a_hyperparameter_as_training_does() -> None:
+    training = checks.config_schema()["properties"]["training"]["properties"]
+    for name, hyperparameters in study.methods().items():
+        assert not hyperparameters.keys() & training.keys(), name
+
+
+def test_a_hyperparameter_named_as_a_key_of_training_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = {"momentum": {"type": "number", "default": 0.9}}
+    monkeypatch.setattr(study, "methods", lambda: {"SimCLR": own, "VICReg": {}})
+    with pytest.raises(UserError, match="SimCLR: its hyperparameter 'momentum' is a key of `train"):
+        checks.load_study(a_config())
+
+
+def test_settings_of_an_encoder_are_known_with_it_and_with_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    depth = {"depth": {"type": "integer", "minimum": 1, "default": 3}}
+    monkeypatch.setattr(study, "encoders", lambda: {"net": depth, "resnet10": {}})
+
+    def encoder(**settings: Any) -> Config:
+        resolved: Config = checks.load_study(a_config() | {"encoder": settings})["encoder"]
+        return resolved
+
+    assert encoder(name="net")["depth"] == 3
+    assert "depth" not in encoder(name="resnet10")
+    with pytest.raises(UserError, match=r"encoder\.depth: 0 is out of bounds"):
+        encoder(name="net", depth=0)
+    with pytest.raises(UserError, match=r"encoder\.depth: unknown key"):
+        encoder(name="resnet10", depth=3)
+
+
+def test_a_mistake_in_yaml_is_told_by_its_place_and_not_by_its_line(tmp_path: Path) -> None:
+    """An address that stands in that line may hold a password."""
+    file = tmp_path / "config.yaml"
+    for text, place in (
+        ("tracking:\n  uri: https://s3cret@h\n  uri: https://h\n", "line 2, column 3"),
+        ("tracking: {uri: 'postgresql://me:s3cret@h'\nsource: a\n", "line 2"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UserError, match=rf"config\.yaml: is not valid YAML .*{place}") as told:
+            read_yaml(file)
+        assert "s3cret" not in str(told.value)
 
 
 def test_several_mistakes_are_all_listed_at_once() -> None:

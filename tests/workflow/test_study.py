@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import study
+from rankme.errors import UserError
 
 TRAINING = {
     "epochs": 10,
@@ -138,6 +140,52 @@ def test_a_name_is_one_safe_path_component(temperature: float, lr: float, seed: 
     assert int(values["seed"]) == seed
 
 
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A library without any method or encoder."""
+    for package in ("methods", "models/encoders"):
+        (tmp_path / package).mkdir(parents=True)
+    study._offers.cache_clear()
+    monkeypatch.setattr(study, "LIBRARY", tmp_path)
+    yield tmp_path
+    study._offers.cache_clear()
+
+
+METHOD = "NAME = {!r}\nHYPERPARAMETERS = {}\n"
+
+
+def test_two_files_of_one_name_are_refused_and_both_named(library: Path) -> None:
+    for name in ("first", "second"):
+        (library / f"methods/{name}.py").write_text(METHOD.format("Mine", {}))
+        (library / f"models/encoders/{name}.py").write_text("NAMES = ('mine',)")
+    with pytest.raises(UserError, match=r"second\.py: 'Mine' is offered by \S+first\.py"):
+        study.methods()
+    with pytest.raises(UserError, match=r"second\.py: 'mine' is offered by \S+first\.py"):
+        study.encoders()
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "mistake"),
+    [
+        ({"weight": {"type": "number"}}, r"HYPERPARAMETERS\['weight'\] needs a default"),
+        ("dict(weight=1)", "HYPERPARAMETERS must be a mapping of literals"),
+    ],
+)
+def test_a_method_whose_hyperparameters_cannot_be_read_is_named(
+    library: Path, hyperparameters: Any, mistake: str
+) -> None:
+    (library / "methods/mine.py").write_text(METHOD.format("Mine", hyperparameters))
+    with pytest.raises(UserError, match=rf"mine\.py: {mistake}"):
+        study.methods()
+
+
+def test_settings_of_an_encoder_are_those_of_its_file(library: Path) -> None:
+    depth = {"depth": {"type": "integer", "default": 3}}
+    (library / "models/encoders/a.py").write_text(f"NAMES = ('net', 'nett')\nSETTINGS = {depth}")
+    (library / "models/encoders/b.py").write_text("NAMES = ('other',)")
+    assert study.encoders() == {"net": depth, "nett": depth, "other": {}}
+
+
 def test_methods_are_read_without_importing_torch() -> None:
     found = study.methods()
     assert {"SimCLR", "VICReg"} <= found.keys()
@@ -213,15 +261,7 @@ def test_a_reader_says_whether_its_datasets_have_labels() -> None:
     assert study.labelled_datasets(config) == ["a"]
 
 
-def test_controls_are_the_methods_whose_file_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "methods").mkdir()
+def test_controls_are_the_methods_whose_file_says_so(library: Path) -> None:
     for name, line in (("plain", ""), ("bound", "CONTROL = True"), ("other", "CONTROL = False")):
-        (tmp_path / f"methods/{name}.py").write_text(
-            f"NAME = {name!r}\nHYPERPARAMETERS = {{}}\n{line}\n"
-        )
-    study._offers.cache_clear()
-    monkeypatch.setattr(study, "LIBRARY", tmp_path)
+        (library / f"methods/{name}.py").write_text(METHOD.format(name, {}) + line)
     assert study.controls() == {"bound"}
-    study._offers.cache_clear()

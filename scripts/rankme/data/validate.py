@@ -13,11 +13,12 @@ _LEAST = {"train": 2, "test": 1}
 
 
 def validate(raw: RawDataset, declaration: dict[str, Any]) -> None:
-    """Check classes, counts and labels against each other and against the declaration.
+    """Check pixels, classes, counts and labels against each other and against the declaration.
 
     Raises:
         UserError: with every fault found, a line each.
     """
+    refuse(_pixel_faults(raw))
     refuse(_label_faults(raw, declaration["metric"]))
     refuse(_unexpected(raw, declaration.get("expected", {})))
     if raw.labelled:
@@ -49,6 +50,18 @@ def images_by_class(labels: np.ndarray, classes: int) -> np.ndarray:
     if labels.ndim == 2:
         return labels.sum(axis=0, dtype=np.int64)
     return np.bincount(labels, minlength=classes)
+
+
+def _pixel_faults(raw: RawDataset) -> Iterator[str]:
+    for name, split in raw.splits.items():
+        images = split.images
+        if isinstance(images, np.ndarray) and (
+            images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3
+        ):
+            yield (
+                f"{name}: images {images.shape} of {images.dtype} are no uint8 (N, H, W, 3); "
+                "the reader is to hand them over so"
+            )
 
 
 def _label_faults(raw: RawDataset, metric: str) -> Iterator[str]:

@@ -17,11 +17,11 @@ from rankme.metrics.lidar import lidar
 from rankme.metrics.own import OWN
 from rankme.metrics.rankme import effective_rank, rankme, rankme_from_singular_values
 from rankme.metrics.ratios import condition_number, nesum, participation_ratio, stable_rank
-from rankme.metrics.registry import METRICS, Metric
+from rankme.metrics.registry import METRICS, Metric, register
 from rankme.metrics.spectrum import Gram, Spectrum
 from rankme.metrics.sphere import alignment, self_cluster, uniformity
 
-METRICS.update({name: module.METRIC for name, module in OWN.items()})
+register({name: module.METRIC for name, module in OWN.items()})
 
 __all__ = [
     "METRICS",

@@ -12,8 +12,11 @@ the metrics of one dataset, RANKME_EVAL those of all in `["datasets"][dataset]`,
                          of {"samples", "mean", "std", "draws"}
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from rankme.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ class Metric:
             case "near one":
                 return -abs(value - 1)
 
+
+RECORD_KEYS = ("n", "k", "eps", "singular_values", "settings", "convergence")
+"""Keys of a record that are no metrics."""
 
 TSITSULIN = "Tsitsulin et al., 2023 (arXiv 2305.16562)"
 
@@ -131,3 +137,15 @@ METRICS: dict[str, Metric] = {
         " intrinsic dimension d generalises better",
     ),
 }
+
+
+def register(metrics: Mapping[str, Metric]) -> None:
+    """Add metrics to those there are.
+
+    Raises:
+        UserError: one has the name of another, or of a key of the records.
+    """
+    for name, metric in metrics.items():
+        if name in METRICS or name in RECORD_KEYS:
+            raise UserError(f"metrics/own/{name}.py: {name!r} is taken; choose another file name")
+        METRICS[name] = metric

@@ -169,6 +169,21 @@ def test_counts_other_than_expected_are_refused_before_decoding(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((4, 8, 8, 3), np.float64),
+        np.zeros((4, 8, 8), np.uint8),
+        np.zeros((4, 3, 8, 8), np.uint8),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(images: np.ndarray) -> None:
+    split = RawSplit(images, np.array([0, 0, 1, 1]))
+    raw = RawDataset(["a", "b"], {"train": split, "test": split})
+    with pytest.raises(UserError, match=r"train: images .* are no uint8 \(N, H, W, 3\)"):
+        validate(raw, {"metric": "top1"})
+
+
 def test_labels_that_do_not_fit_the_classes_or_the_metric_are_refused() -> None:
     images = np.zeros((4, 8, 8, 3), dtype=np.uint8)
     one, several = np.arange(4), np.eye(4, 3, dtype=np.uint8)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankme.methods import barlow_twins, build_method
+from tests.rankme.methods.learning import gain
 
 RUN = {
     "method": "BarlowTwins",
@@ -91,3 +92,9 @@ def test_the_method_is_the_loss_of_its_embeddings_and_needs_nothing_but_its_file
     z_a, z_b = method.projector(method.encoder(images.flatten(0, 1))).split(6)
     loss = method.loss(list(images), torch.zeros(6, dtype=torch.int64))
     torch.testing.assert_close(loss, barlow_twins(z_a, z_b, 0.02))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_method_learns_and_does_not_collapse(shapes, textures, tmp_path):
+    """The default weight is meant for 8,192 dimensions, here are 64."""
+    assert gain("BarlowTwins", shapes, textures, tmp_path, {"redundancy": 0.02}) > 0.1

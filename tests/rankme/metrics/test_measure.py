@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from rankme import metrics
+from rankme.errors import UserError
 from rankme.metrics import METRICS, rankme
 from rankme.metrics.measure import convergence, measure
+from rankme.metrics.registry import RECORD_KEYS, register
 from rankme.metrics.settings import RankSettings
 from tests.rankme.metrics import oracles
 
@@ -26,6 +28,18 @@ def test_every_metric_of_the_registry_is_a_public_function_and_is_measured():
         assert callable(getattr(metrics, name))
         assert isinstance(measured[name], float)
     assert json.loads(json.dumps(measured, allow_nan=False)) == measured
+
+
+def test_keys_of_a_record_are_metrics_or_known_not_to_be():
+    assert measure(Z, VIEWS, SETTINGS).keys() <= METRICS.keys() | set(RECORD_KEYS)
+
+
+@pytest.mark.parametrize("name", ["rankme", "lidar", "n", "singular_values"])
+def test_a_metric_of_ones_own_cannot_take_a_name_that_is_taken(name):
+    before = dict(METRICS)
+    with pytest.raises(UserError, match=rf"own/{name}\.py: '{name}' is taken"):
+        register({name: METRICS["lidar"]})
+    assert before == METRICS
 
 
 def test_each_value_is_that_of_its_function_on_the_same_embeddings():

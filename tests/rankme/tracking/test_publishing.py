@@ -18,6 +18,7 @@ from mlflow.entities import Run as StoredRun
 import collect_results
 from rankme.analysis.tables import write_table
 from rankme.errors import UserError
+from rankme.tracking import store
 from rankme.tracking.publishing import Publication
 from rankme.tracking.record import RUN
 from rankme.tracking.store import Store
@@ -157,6 +158,47 @@ def test_a_changed_run_updates_its_own_record_and_no_other(results, uri) -> None
     assert publish(results, uri) == {"unchanged": 4}
 
 
+def test_of_a_run_made_again_with_fewer_epochs_no_old_value_is_left(results, uri) -> None:
+    publish(results, uri)
+    write_run(results, runs_of(1)[0], 5.0, epochs=2)
+    assert publish(results, uri) == {"updated": 1, "unchanged": 3}
+    run = run_of(uri)
+    history = MlflowClient(uri).get_metric_history(run.info.run_id, "training/loss")
+    latest = {p.step: p.value for p in sorted(history, key=lambda p: p.timestamp)}
+    assert (latest[1], latest[2]) == (5.0, 2.5)
+    assert math.isnan(latest[3])
+    assert math.isnan(run.data.metrics["training/loss"])
+    assert publish(results, uri) == {"unchanged": 4}
+
+
+def test_a_run_made_while_records_are_listed_page_by_page_costs_no_other(
+    results, uri, monkeypatch
+) -> None:
+    """It shifts the pages, so that the last record of one is the first of the next."""
+    publish(results, uri)
+    experiment, search, made = run_of(uri).info.experiment_id, MlflowClient.search_runs, []
+
+    def search_and_make(self: MlflowClient, *arguments: Any, **options: Any) -> Any:
+        page = search(self, *arguments, **options)
+        if not made:
+            made.append(self.create_run(experiment, tags={RUN: "other/run"}))
+        return page
+
+    monkeypatch.setattr(store, "_PAGE", 2)
+    monkeypatch.setattr(MlflowClient, "search_runs", search_and_make)
+    assert publish(results, uri) == {"unchanged": 4}
+    monkeypatch.undo()
+    assert len(stored(uri)) == 5
+
+
+def test_a_tree_whose_own_notes_were_deleted_publishes_as_itself(results, tmp_path) -> None:
+    uri = f"sqlite:///{tmp_path}/elsewhere.db"
+    publish(results, uri)
+    shutil.rmtree(results / "tracking")
+    assert publish(results, uri, count=2) == {"unchanged": 2, "updated": 1}
+    assert len(table_from_store(uri, tmp_path / "store.csv").splitlines()) == 1 + 2 * 3
+
+
 def test_a_publish_that_broke_off_goes_on_where_it_was(results, uri, monkeypatch) -> None:
     send, sent = Store._log, []
 
@@ -294,6 +336,26 @@ def test_a_database_that_is_down_is_told_soon_and_without_its_password(results) 
         publish(results, f"postgresql://rankme:{SECRET}@127.0.0.1:1/postgres")
     assert SECRET not in str(e.value)
     assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite://"])
+def test_a_store_that_keeps_nothing_is_refused(results, uri) -> None:
+    with pytest.raises(UserError, match="keeps nothing; name a file: sqlite:///FILE"):
+        publish(results, uri)
+
+
+@pytest.mark.parametrize("uri", [f"http://me:{SECRET}/at", f"postgresql://me:[{SECRET}@host/x"])
+def test_an_address_that_is_none_is_told_without_its_password(results, uri) -> None:
+    for ask in (lambda: publish(results, uri), lambda: table_from_store(uri, results / "t.csv")):
+        with pytest.raises(UserError, match="its address cannot be parsed") as told:
+            ask()
+        assert SECRET not in str(told.value)
+
+
+def test_reading_back_from_a_file_that_is_not_there_makes_none(tmp_path) -> None:
+    with pytest.raises(UserError, match=r"typo\.db: no such file"):
+        table_from_store(f"sqlite:///{tmp_path}/typo/typo.db", tmp_path / "store.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def table_from_files(results: Path, path: Path, count: int = 3) -> bytes:

@@ -75,17 +75,33 @@ def test_a_file_that_one_of_the_processes_cannot_read_is_named(
     assert len(stored(uri)) == COUNT + 1
 
 
-def test_a_killed_publish_leaves_no_process_and_goes_on(tmp_path: Path, results: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+@pytest.fixture
+def publisher(results: Path, tmp_path: Path) -> "subprocess.Popen[str]":
+    """A publish of two workers that are busy: each run has a long curve."""
+    write_study(results, runs_of(COUNT), epochs=200)
     path = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}:{ROOT / 'workflow'}"}
-    words = [sys.executable, "-c", PROGRAM, str(results), uri, str(COUNT)]
-    publisher = subprocess.Popen(words, env=path)
+    words = [sys.executable, "-c", PROGRAM, str(results), f"sqlite:///{tmp_path}/mlflow.db"]
+    publisher = subprocess.Popen([*words, str(COUNT)], env=path, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: list((results / "tracking/artefacts").rglob("RANKME_EVAL")))
-    workers = psutil.Process(publisher.pid).children(recursive=True)
-    assert len(workers) >= 2
-    publisher.send_signal(signal.SIGKILL)
-    publisher.wait()
+    return publisher
+
+
+def workers_of(publisher: "subprocess.Popen[str]") -> list[psutil.Process]:
+    children = psutil.Process(publisher.pid).children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.parametrize("victim", ["publisher", "worker"])
+def test_a_killed_process_takes_all_along_and_the_next_publish_goes_on(
+    victim: str, tmp_path: Path, results: Path, publisher: "subprocess.Popen[str]"
+) -> None:
+    workers = workers_of(publisher)
+    assert workers
+    (publisher if victim == "publisher" else workers[0]).send_signal(signal.SIGKILL)
+    told = publisher.communicate(timeout=60)[1]
+    assert victim == "publisher" or "UserError: a process that sends runs was killed" in told
     assert psutil.wait_procs(workers, timeout=30)[1] == []
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
     publish(results, uri, COUNT, workers=2)
     assert publish(results, uri, COUNT, workers=2) == {"unchanged": COUNT + 1}
     assert len(stored(uri)) == COUNT + 1
