@@ -64,7 +64,10 @@ def config_schema(encoder: Any = None) -> dict[str, Any]:
     section = schema["properties"]["encoder"]["properties"]
     section["name"]["enum"] = list(encoders)
     named = encoder.get("name") if isinstance(encoder, Mapping) else None
-    section |= encoders.get(named, {}) if isinstance(named, str) else {}
+    own = encoders.get(named, {}) if isinstance(named, str) else {}
+    if taken := sorted(own.keys() & section.keys()):
+        raise UserError(f"the encoder {named}: every encoder has {taken[0]!r}; rename its own")
+    section |= own
     method = schema["properties"]["methods"]["items"]["properties"]["name"]
     method["enum"] = list(study.methods())
     return schema

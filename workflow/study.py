@@ -194,6 +194,8 @@ def _offers(package: str) -> dict[str, dict[str, Any]]:
     for file in sorted((LIBRARY / package).glob("*.py")):
         module = _module_literals(file)
         names = module.get("NAMES", [module["NAME"]] if "NAME" in module else [])
+        if not isinstance(names, list | tuple):
+            raise UserError(f"{file}: NAMES must be a tuple of strings, such as ('net',)")
         for name in names:
             if name in found:
                 raise UserError(
@@ -211,12 +213,12 @@ def _require_defaults(file: Path, module: Mapping[str, Any], key: str) -> None:
     if not isinstance(schemas, dict):
         raise UserError(f"{file}: {key} must be a mapping of literals, read without importing it")
     for name, schema in schemas.items():
-        if "default" not in schema:
+        if not isinstance(schema, dict) or "default" not in schema:
             raise UserError(f"{file}: {key}[{name!r}] needs a default, in the file as a literal")
 
 
 def _module_literals(file: Path) -> dict[str, Any]:
-    """Upper-case literals at the top of a module, read without importing it.
+    """Upper-case literals at the top of a module, read without importing it; None for what is none.
 
     A module that is imported brings torch along, which costs seconds in every snakemake call.
     """
@@ -230,7 +232,7 @@ def _module_literals(file: Path) -> dict[str, Any]:
                 try:
                     found[name] = ast.literal_eval(value)
                 except ValueError:
-                    continue
+                    found[name] = None
     return found
 
 

@@ -45,7 +45,9 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: is not valid YAML ({error})") from error
+        raise UserError(f"{file}: is not valid YAML (byte {error.start} is no UTF-8)") from error
+    except ValueError as error:
+        raise UserError(f"{file}: has a date or number that is none; quote it") from error
     except yaml.YAMLError as error:
         raise UserError(f"{file}: is not valid YAML ({_yaml_mistake(error)})") from None
     if not isinstance(value, dict):
@@ -57,7 +59,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 def _yaml_mistake(error: yaml.YAMLError) -> str:
     """What is wrong and where, without the line itself: an address in it may hold a password."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return type(error).__name__
+        return str(getattr(error, "reason", type(error).__name__))
     place = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
     return f"{one_line(error.problem)}, {place}"
 

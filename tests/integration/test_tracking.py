@@ -98,10 +98,10 @@ def test_a_server_that_is_down_leaves_the_study_complete_and_says_what_to_do(fin
     assert finished.planned() == {}
 
 
-def one_live_run(checkout, uri: str, epochs: int) -> None:
+def one_live_run(checkout, epochs: int, **tracking: str) -> None:
     checkout.configure(lambda config: config["methods"][0].pop("sweeps", None))
     checkout.configure(lambda config: config["training"].update(epochs=epochs))
-    track(checkout, uri=uri, live=True)
+    track(checkout, live=True, **tracking)
 
 
 def weights(checkout) -> str:
@@ -115,7 +115,7 @@ def test_a_live_run_is_seen_while_it_trains_and_published_into_the_same_record(
     running: Server,  # noqa: F811
 ) -> None:
     fresh.configure(lambda config: config.update(study="live"))
-    one_live_run(fresh, running.uri, epochs=400)
+    one_live_run(fresh, uri=running.uri, epochs=400)
     training = start(fresh, "--until", "pretrain")
     wait_until(lambda: any("training/loss" in r.data.metrics for r in records(running.uri, "live")))
     (seen,) = records(running.uri, "live")
@@ -138,7 +138,7 @@ def test_a_server_that_dies_in_the_midst_of_training_costs_the_run_nothing(
     running: Server,  # noqa: F811
 ) -> None:
     fresh.configure(lambda config: config.update(study="dying"))
-    one_live_run(fresh, running.uri, epochs=400)
+    one_live_run(fresh, uri=running.uri, epochs=400)
     training = start(fresh, "--until", "pretrain")
     wait_until(
         lambda: any("training/loss" in r.data.metrics for r in records(running.uri, "dying"))
@@ -236,7 +236,7 @@ def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
     ],
 )
 def test_a_secret_is_in_nothing_that_a_live_run_leaves(fresh, uri, monkeypatch) -> None:
-    one_live_run(fresh, uri="", epochs=2)
+    one_live_run(fresh, epochs=2)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     done = fresh.snakemake("--until", "pretrain")
     (log,) = fresh.path.glob("logs/pretrain/SimCLR/*")

@@ -275,6 +275,9 @@ def test_settings_of_an_encoder_are_known_with_it_and_with_no_other(
         encoder(name="net", depth=0)
     with pytest.raises(UserError, match=r"encoder\.depth: unknown key"):
         encoder(name="resnet10", depth=3)
+    monkeypatch.setattr(study, "encoders", lambda: {"net": {"width": {"default": 3}}})
+    with pytest.raises(UserError, match="the encoder net: every encoder has 'width'"):
+        encoder(name="net")
 
 
 def test_a_mistake_in_yaml_is_told_by_its_place_and_not_by_its_line(tmp_path: Path) -> None:
@@ -283,6 +286,7 @@ def test_a_mistake_in_yaml_is_told_by_its_place_and_not_by_its_line(tmp_path: Pa
     for text, place in (
         ("tracking:\n  uri: https://s3cret@h\n  uri: https://h\n", "line 2, column 3"),
         ("tracking: {uri: 'postgresql://me:s3cret@h'\nsource: a\n", "line 2"),
+        ("tracking: s3cret\x07\n", "special characters are not allowed"),
     ):
         file.write_text(text)
         with pytest.raises(UserError, match=rf"config\.yaml: is not valid YAML .*{place}") as told:

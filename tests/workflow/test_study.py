@@ -168,6 +168,7 @@ def test_two_files_of_one_name_are_refused_and_both_named(library: Path) -> None
     ("hyperparameters", "mistake"),
     [
         ({"weight": {"type": "number"}}, r"HYPERPARAMETERS\['weight'\] needs a default"),
+        ({"weight": 3}, r"HYPERPARAMETERS\['weight'\] needs a default"),
         ("dict(weight=1)", "HYPERPARAMETERS must be a mapping of literals"),
     ],
 )
@@ -177,6 +178,21 @@ def test_a_method_whose_hyperparameters_cannot_be_read_is_named(
     (library / "methods/mine.py").write_text(METHOD.format("Mine", hyperparameters))
     with pytest.raises(UserError, match=rf"mine\.py: {mistake}"):
         study.methods()
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("NAMES = ('net')", "NAMES must be a tuple"),
+        ("NAMES = ('net',)\nSETTINGS = dict(depth=1)", "SETTINGS must be a mapping of literals"),
+    ],
+)
+def test_an_encoder_whose_file_cannot_be_read_is_named(
+    library: Path, text: str, mistake: str
+) -> None:
+    (library / "models/encoders/mine.py").write_text(text)
+    with pytest.raises(UserError, match=rf"mine\.py: {mistake}"):
+        study.encoders()
 
 
 def test_settings_of_an_encoder_are_those_of_its_file(library: Path) -> None:

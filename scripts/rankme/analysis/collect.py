@@ -94,8 +94,12 @@ def collect(
         test images, the `_file` columns are paths below `results`.
 
     Raises:
-        UserError: a result is missing or invalid; the message names its file.
+        UserError: a result is missing or invalid; the message names its file. Or a metric of one's
+            own is named as another column.
     """
+    for name in METRICS:
+        if COLUMNS.count(name) > 1:
+            raise UserError(f"metrics/own/{name}.py: {name!r} is a column already; rename the file")
     rows = []
     for run in runs:
         about_run, ranks = _of_run(run, results, source)
@@ -222,17 +226,15 @@ class _Record:
 def _hyperparameters(settings: Mapping[str, Any]) -> dict[str, Any]:
     """One column a hyperparameter; a name that is taken gets its section in front."""
     training, own = settings["training"], settings["hyperparameters"]
-    columns = {_column(name, "training", COLUMNS): value for name, value in training.items()}
-    columns |= {
-        _column(name, "method", {*COLUMNS, *training}): value for name, value in own.items()
-    }
+    columns = {_column(name, "training"): value for name, value in training.items()}
+    columns |= {_column(name, "method"): value for name, value in own.items()}
     for section in _SECTIONS:
         columns |= {f"{section}_{name}": value for name, value in settings[section].items()}
     return {name: _cell(value) for name, value in columns.items()}
 
 
-def _column(name: str, section: str, taken: Collection[str]) -> str:
-    return f"{section}_{name}" if name in taken else name
+def _column(name: str, section: str) -> str:
+    return f"{section}_{name}" if name in COLUMNS else name
 
 
 def _cell(value: Any) -> Any:

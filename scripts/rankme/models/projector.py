@@ -14,8 +14,8 @@ class Projector(nn.Sequential):
     subtract it again, and the last is bare. (The official VICReg code keeps the hidden biases,
     whose gradient is zero.)
 
-    The last is outside autocast: rounded to bfloat16, 1024-dimensional embeddings of rank 4.0 have
-    rank 4.9, which the rank regulariser would pull back.
+    The last is outside autocast: rounded to bfloat16, 1,024 embeddings of 1,024 dimensions and rank
+    4.0 have rank 4.9, which the rank regulariser would pull back.
 
     Attributes:
         dimension: K, the width of the embedding.

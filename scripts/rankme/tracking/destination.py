@@ -22,7 +22,7 @@ FOLDER = "tracking"
 
 HIDDEN = "***"
 
-_SECRET_VARIABLES = re.compile("(PASSWORD|PASSWD|TOKEN|SECRET|CREDENTIAL|ACCESS_KEY)S?(_|$)")
+_SECRET_VARIABLES = re.compile("PASSWORD|PASSWD|TOKEN(?!IZER)|SECRET|CREDENTIAL|ACCESS_KEY")
 _IN_TEXT = re.compile(r"(?<=://)[^\s'\"]*@|(?<=[?&])[\w.-]+=[^\s'\"&]+")
 
 
@@ -74,11 +74,11 @@ def fingerprint(uri: str) -> str:
 def holds_credentials(uri: str) -> bool:
     """Whether a URI may hold what a config must not: a password, a token, or options that are one.
 
-    The name of a database's user is none; a server's may be a token. What cannot be parsed may be
-    an address whose password is where a host or a port should be.
+    The name of a database's user is none; a server's may be a token. What cannot be parsed, or has
+    no scheme, may be an address whose password is where a host or a port should be.
     """
     parts = _split(uri)
-    if parts is None:
+    if parts is None or (":" in uri and "://" not in uri):
         return True
     user = parts.password is not None or (parts.username and parts.scheme.startswith("http"))
     if sqlite_file(uri):
@@ -98,16 +98,18 @@ def secrets(uri: str, environment: Mapping[str, str] = os.environ) -> list[str]:
 
 def _secret_parts(uri: str) -> set[str]:
     """Strings of an address that are secret, or may be: also where it is none, or a parser errs."""
-    scheme, _, rest = uri.rpartition("://")
-    parts = _split(uri)
-    found = {value for _, value in parse_qsl(parts.query)} if parts else set()
+    scheme, sign, rest = uri.partition("://") if "://" in uri else ("", "", uri)
+    parts, found = _split(uri), set()
+    if parts:
+        options = parse_qsl(parts.query) + parse_qsl(parts.fragment)
+        found = {parts.query, parts.fragment, *(value for _, value in options)}
     if "@" in rest:
         user, _, password = rest.rpartition("@")[0].partition(":")
         # A server's user may be a token; a database's is a name.
-        found |= {user} if not password and scheme in ("", "http", "https") else set()
+        found |= {user} if scheme.lower() in ("", "http", "https") else set()
     else:
-        # A forgotten host: what stands for its port is none.
-        password = "" if parts else rest.partition(":")[2]
+        # A forgotten host or scheme: what stands for its port is none.
+        password = "" if parts and sign else rest.partition(":")[2]
     # A password with a slash or a question mark in it is torn apart by every parser.
     return found | {password, *re.split(r"[][/?#:@]", password)}
 

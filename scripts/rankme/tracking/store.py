@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -119,7 +119,8 @@ class Store:
             return "unchanged"
         run = known[0] if known else self._create(record)
         run_id = run.info.run_id
-        self._log(record, run, [*self._new_metrics(record, run), *self._gone(record, run)])
+        stored = self._stored(run)
+        self._log(record, run, [*_new(record, run, stored), *_gone(record, stored)])
         for name in run.data.tags.keys() - record.tags.keys():
             if name.startswith(_OWN_TAGS):
                 self._client.delete_tag(run_id, name)
@@ -135,7 +136,7 @@ class Store:
         known = self.records(record.key).get(record.key, [])
         run = known[0] if known else self._create(record)
         unfinished = replace(record, tags={**record.tags, DIGEST: ""})
-        self._log(unfinished, run, self._new_metrics(record, run))
+        self._log(unfinished, run, _new(record, run, self._stored(run)))
         if run.info.status != record.status:
             self._client.update_run(run.info.run_id, record.status)
 
@@ -154,32 +155,15 @@ class Store:
         params = [Param(k, v) for k, v in record.params.items() if k not in has.params]
         self._client.log_batch(run.info.run_id, list(metrics), params, tags)
 
-    def _new_metrics(self, record: Record, run: StoredRun) -> Iterator[Metric]:
-        """Points of curves, and single values, that are new or changed."""
-        single = {name: [Point(0, v, record.seconds)] for name, v in record.metrics.items()}
-        for name, points in {**record.curves, **single}.items():
-            stored = self._stored(run, name)
-            for point in points:
-                if stored.get(point.step) != point.value:
-                    changed = point.step in stored
-                    yield Metric(name, point.value, _time(run, point, changed), point.step)
+    def _stored(self, run: StoredRun) -> dict[str, dict[int, float]]:
+        """Name -> step -> the value logged last; only training curves have other steps than 0."""
+        return {
+            name: self._curve(run, name) if name.startswith(_CURVES) else {0: value}
+            for name, value in run.data.metrics.items()
+            if name.startswith(_OWN_METRICS)
+        }
 
-    def _gone(self, record: Record, run: StoredRun) -> Iterator[Metric]:
-        """NaN for each point that the store has and the files have no longer: none is deleted."""
-        steps = {name: {0} for name in record.metrics}
-        steps |= {name: {p.step for p in points} for name, points in record.curves.items()}
-        for name in run.data.metrics:
-            if name.startswith(_OWN_METRICS):
-                for step, value in self._stored(run, name).items():
-                    if step not in steps.get(name, ()) and not math.isnan(value):
-                        yield Metric(name, math.nan, round(1000 * time.time()), step)
-
-    def _stored(self, run: StoredRun, name: str) -> dict[int, float]:
-        """Step -> the value logged last; only training curves have other steps than 0."""
-        if name not in run.data.metrics:
-            return {}
-        if not name.startswith(_CURVES):
-            return {0: run.data.metrics[name]}
+    def _curve(self, run: StoredRun, name: str) -> dict[int, float]:
         history = self._client.get_metric_history(run.info.run_id, name)
         return {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
 
@@ -280,6 +264,28 @@ def pages(fetch: Callable[..., PagedList[Any]]) -> Iterator[Any]:
         page = fetch(max_results=_PAGE, page_token=token or None)
         yield from page
         token = page.token or None
+
+
+def _new(
+    record: Record, run: StoredRun, stored: Mapping[str, Mapping[int, float]]
+) -> Iterator[Metric]:
+    """Points of curves, and single values, that are new or changed."""
+    single = {name: [Point(0, v, record.seconds)] for name, v in record.metrics.items()}
+    for name, points in {**record.curves, **single}.items():
+        has = stored.get(name, {})
+        for point in points:
+            if has.get(point.step) != point.value:
+                yield Metric(name, point.value, _time(run, point, point.step in has), point.step)
+
+
+def _gone(record: Record, stored: Mapping[str, Mapping[int, float]]) -> Iterator[Metric]:
+    """NaN for each point that the store has and the files have no longer: none is deleted."""
+    steps = {name: {0} for name in record.metrics}
+    steps |= {name: {point.step for point in points} for name, points in record.curves.items()}
+    for name, points in stored.items():
+        for step, value in points.items():
+            if step not in steps.get(name, ()) and not math.isnan(value):
+                yield Metric(name, math.nan, round(1000 * time.time()), step)
 
 
 def _time(run: StoredRun, point: Point, changed: bool) -> int:

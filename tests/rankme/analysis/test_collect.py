@@ -10,11 +10,13 @@ import pytest
 
 import collect_results
 from rankme import cli
+from rankme.analysis import collect as collect_module
 from rankme.analysis.collect import COLUMNS, collect
 from rankme.analysis.curves import collect_curves, halving
 from rankme.analysis.tables import read_table, write_table
 from rankme.errors import UserError
 from rankme.files import write_json
+from rankme.metrics.registry import METRICS
 from tests.rankme.analysis.synthetic import Run, accuracy_record, make_run, write_run, write_tree
 
 RANKME = {"shapes": 12.345678901234567, "digits": 8.5, "eurosat": 9.25}
@@ -100,11 +102,20 @@ def test_every_hyperparameter_is_a_column(tmp_path: Path, run: Run) -> None:
 
 
 def test_a_hyperparameter_hides_no_other_column(tmp_path: Path) -> None:
-    run = make_run(n=3, momentum=0.99)
+    run = make_run(n=3)
     write_run(tmp_path, run, RANKME, TOP1)
     row = rows_of(tmp_path, run).iloc[0]
     assert (row["n"], row["method_n"]) == (500, 3)
-    assert (row["momentum"], row["method_momentum"]) == (0.9, 0.99)
+
+
+def test_a_metric_hides_no_other_column(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METRICS, "seed", METRICS["rankme"])
+    monkeypatch.setattr(collect_module, "COLUMNS", (*COLUMNS, "seed"))
+    write_run(tmp_path, run, RANKME, TOP1)
+    with pytest.raises(UserError, match=r"metrics/own/seed\.py: 'seed' is a column already"):
+        rows_of(tmp_path, run)
 
 
 def test_the_csv_reads_back_exactly_and_holds_no_nan(tmp_path: Path, run: Run) -> None:

@@ -1,7 +1,8 @@
 """Encoders, one file a family.
 
-A file offers the literal `NAMES`, a tuple of strings that can be read without importing it, and
-`build(name=..., image_size=..., **settings) -> Encoder`; adding a family is adding a file.
+A file offers the literal `NAMES`, a tuple of strings; the literal `SETTINGS`, if it has settings of
+its own (a JSON schema with a default for each), both read without importing it; and
+`build(name=..., image_size=..., **settings) -> Encoder`. Adding a family is adding a file.
 """
 
 from collections.abc import Mapping
