@@ -3,7 +3,7 @@
 Representations are read out by ridge regression, before and after training. Chance is 0.1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,15 @@ TRAINING = {
 }
 
 
-def gain(
+def gains(
     method: str,
     source: Dataset,
-    readout: Dataset,
+    targets: Sequence[Dataset],
     folder: Path,
     hyperparameters: Mapping[str, Any] | None = None,
     **training: Any,
-) -> float:
-    """Accuracy on `readout` of the encoder trained on `source`, less that of its initial weights.
+) -> list[float]:
+    """Accuracy on each target of the encoder trained on `source`, less that of its initial weights.
 
     The run completes and its embeddings do not collapse, or this fails.
 
@@ -74,7 +74,7 @@ def gain(
     assert after.status == "completed"
     assert after.rankme is not None
     assert after.rankme > COLLAPSED
-    return accuracy(after, readout) - accuracy(before, readout)
+    return [accuracy(after, target) - accuracy(before, target) for target in targets]
 
 
 def accuracy(outcome: Outcome, dataset: Dataset) -> float:
