@@ -16,9 +16,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 study: $(BIN)/.ready
 	snakemake results/plots/rank_vs_acc.pdf
 
-# One thread a process: there is one process a core.
+# One process more than there are cores, of one thread each: tests of Slurm and of servers wait a lot.
 test: lint
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadgroup
+	OMP_NUM_THREADS=1 pytest --dist loadgroup \
+	    --numprocesses $$(python -c 'import os; print(os.cpu_count() + 1)')
 
 lint: $(BIN)/.ready
 	ruff check .

@@ -1,5 +1,6 @@
 """A copy of the project in which a tiny study has run once, and real `snakemake` calls on it."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -121,8 +122,17 @@ def fresh(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    checkout = copy_project(tmp_path_factory.mktemp("finished") / "project")
-    checkout.run()
+    """Made once, by the first of pytest's processes that needs it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        checkout = Checkout(folder / "finished")
+        if not checkout.path.exists():
+            made = copy_project(folder / "unfinished")
+            made.run()
+            made.path.rename(checkout.path)
     return checkout
 
 

@@ -60,6 +60,9 @@ TARGETS = {
     "caltech101",
     "voc2007",
 }
+# In one process, whose fixtures list each config once.
+pytestmark = pytest.mark.xdist_group("paper")
+
 Point = tuple[str, frozenset[tuple[str, float]], int]
 
 

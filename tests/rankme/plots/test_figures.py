@@ -129,7 +129,8 @@ def test_each_metric_has_its_rho_and_interval(tables: Tables) -> None:
 def test_regret_stands_beside_random_choice_and_default(tables: Tables) -> None:
     axes = selection_regret.draw(tables.selection).axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels[:4] == ["random choice", "default settings", "RankMe", "effective rank"]
+    first = ["random choice", "default settings", "RankMe", "RankMe, plateau rule"]
+    assert labels[:5] == [*first, "effective rank"]
     chosen = tables.selection.query(
         "method == 'SimCLR' and sweep == 'lr' and runs == 'non-degenerate' and dataset == 'shapes'"
         " and metric == 'rankme' and tap == 'embedding' and rule == 'highest'"
