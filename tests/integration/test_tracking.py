@@ -156,13 +156,18 @@ def test_a_server_that_dies_in_the_midst_of_training_costs_the_run_nothing(
     assert weights(fresh) == with_server
 
 
+def programs_first() -> dict[str, str]:
+    """This environment, in which the programs beside python come before all others."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": programs}
+
+
 def start(checkout, *arguments: str) -> "subprocess.Popen[bytes]":
     """Snakemake in the background."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         ["snakemake", *arguments],
         cwd=checkout.path,
-        env=os.environ | {"PATH": programs},
+        env=programs_first(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -280,20 +285,24 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(fresh) -> None
     assert not traces(fresh, done.stdout, done.stderr)
 
 
-def test_mlflow_run_runs_the_study_with_its_values(finished, monkeypatch) -> None:
-    shutil.copy(ROOT / "MLproject", finished.path)
-    finished.configure(lambda config: config.update(study="project"))
-    finished.configure(lambda config: config["methods"][0].pop("sweeps"))
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    monkeypatch.setenv("PATH", programs)
-    values = "-P device=cpu -P epochs=2 -P batch_size=64"
+def mlflow_run(checkout, values: str) -> str:
+    """What `mlflow run .` with these values prints on stderr."""
+    shutil.copy(ROOT / "MLproject", checkout.path)
     done = subprocess.run(
         ["mlflow", "run", ".", *values.split(), "--env-manager", "local"],
-        cwd=finished.path,
+        cwd=checkout.path,
+        env=programs_first(),
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stderr
+
+
+def test_mlflow_run_runs_the_study_with_its_values(finished) -> None:
+    finished.configure(lambda config: config.update(study="project"))
+    finished.configure(lambda config: config["methods"][0].pop("sweeps"))
+    mlflow_run(finished, "-P device=cpu -P epochs=2 -P batch_size=64")
     made = [
         run
         for run in finished.runs()
@@ -306,16 +315,19 @@ def test_mlflow_run_runs_the_study_with_its_values(finished, monkeypatch) -> Non
     assert len(made) == 1
 
 
-def test_the_project_takes_another_study_and_a_number_of_cores(finished) -> None:
-    """As MLproject starts it: a value that is left out is an empty one."""
+def test_mlflow_run_takes_another_study_and_a_number_of_cores(finished) -> None:
     (finished.path / "config/config.yaml").rename(finished.path / "config/tiny.yaml")
-    program = ("scripts/run_study.py", "--config=config/tiny.yaml")
+    (finished.path / FIGURE).unlink()
+    told = mlflow_run(finished, "-P config=config/tiny.yaml -P workers=1")
+    assert "Provided cores: 1" in told
+    assert (finished.path / FIGURE).exists()
+
+
+def test_a_value_that_is_left_out_is_the_studys_own(finished) -> None:
+    """MLproject gives an empty one."""
+    program = ("scripts/run_study.py", "--config=config/config.yaml")
     done = finished.python(*program, "--device=", "--epochs=", "--workers=")
     assert "Nothing to be done" in done.stderr
-    (finished.path / FIGURE).unlink()
-    done = finished.python(*program, "--workers=1")
-    assert "Provided cores: 1" in done.stderr
-    assert (finished.path / FIGURE).exists()
     wrong = finished.python(*program, "--epochs=two", check=False)
     assert wrong.stderr == "error: epochs: 'two' is not a whole number; give one, such as 64\n"
 

@@ -54,7 +54,7 @@ def test_passwords_of_the_environment_are_hidden() -> None:
 def test_a_token_with_a_line_break_is_hidden_however_it_is_shown(end: str) -> None:
     token = SECRET + end
     hidden = secrets("http://host", {"MLFLOW_TRACKING_TOKEN": token})
-    for shown in (token, repr(token), f"Bearer {token}".encode().decode(), " ".join(token.split())):
+    for shown in (token, repr(token), f"Bearer {token}", " ".join(token.split())):
         assert SECRET not in censored(f"invalid header: {shown}", hidden)
 
 
