@@ -10,16 +10,16 @@ from pathlib import Path
 import pandas as pd
 
 from rankme import cli
-from rankme.analysis import foreign
 from rankme.analysis.answer import answer
 from rankme.analysis.claims import CLAIMS
 from rankme.analysis.curves import CONVERGENCE
+from rankme.analysis.foreign import Columns, read_runs
 from rankme.analysis.groups import NEEDED_COLUMNS
 from rankme.analysis.noise import spread
 from rankme.analysis.pick import pick
 from rankme.analysis.selection import select
 from rankme.analysis.statistics import correlate
-from rankme.analysis.tables import read_table, write_table
+from rankme.analysis.tables import Label, label_of, read_table, require_label, write_table
 from rankme.analysis.verdicts import Evidence, judge
 from rankme.files import write_text
 
@@ -27,39 +27,88 @@ from rankme.files import write_text
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     tables = parser.add_mutually_exclusive_group(required=True)
-    tables.add_argument("--results", type=Path, help="table of collect_results.py")
+    tables.add_argument("--results", type=Path, help="results.csv of collect_results.py")
     tables.add_argument("--runs", type=Path, help="table of runs trained elsewhere, one row a run")
-    parser.add_argument("--convergence", type=Path, help="table of collect_curves.py")
+    parser.add_argument("--convergence", type=Path, help="convergence.csv of collect_results.py")
     parser.add_argument("--output", type=Path, required=True, help="folder for the tables")
-    foreign.add_arguments(parser.add_argument_group("columns of --runs"))
+    parser.add_argument(
+        "--tree", type=Path, default=Path("results"), help="results tree that holds the models"
+    )
+    columns = parser.add_argument_group("columns of --runs")
+    columns.add_argument("--method-column", default="", help="default: method, else one method")
+    columns.add_argument("--run-column", default="", help="default: run, else row numbers")
+    columns.add_argument(
+        "--rank-columns",
+        nargs="+",
+        default=[],
+        help="label-free metrics, RankMe first; default: the columns named as metrics",
+    )
+    columns.add_argument(
+        "--accuracy-columns",
+        nargs="+",
+        default=[],
+        help="one a dataset; default: top1, acc, accuracy and what begins with them",
+    )
+    columns.add_argument(
+        "--source-column", default="", help="accuracy on the source; default: the first"
+    )
     return parser.parse_args()
+
+
+def results_of(arguments: argparse.Namespace) -> pd.DataFrame:
+    """The table of runs."""
+    if arguments.results:
+        return read_table(arguments.results, NEEDED_COLUMNS)
+    columns = Columns(
+        arguments.method_column,
+        arguments.run_column,
+        arguments.rank_columns,
+        arguments.accuracy_columns,
+        arguments.source_column,
+    )
+    return read_runs(arguments.runs, columns)
+
+
+def convergence_of(arguments: argparse.Namespace, label: Label) -> pd.DataFrame:
+    """RankMe of the same study against sample size; empty where it is not given."""
+    if not arguments.convergence:
+        return pd.DataFrame(columns=list(CONVERGENCE))
+    table = read_table(arguments.convergence, CONVERGENCE)
+    require_label(arguments.convergence, table, label)
+    return table
+
+
+def draw(tables: dict[str, pd.DataFrame], label: Label, file: Path) -> None:
+    """The figure rank_vs_acc, as PDF and PNG."""
+    from rankme.plots import rank_vs_acc, style
+    from rankme.plots.tables import Tables
+
+    drawn = {name: tables[name] for name in ("results", "correlations", "selection")}
+    style.save(rank_vs_acc.draw(Tables.of(**drawn)), file, study=label.study, digest=label.digest)
 
 
 def main() -> None:
     arguments = parse_arguments()
-    folder = arguments.output
-    if arguments.runs:
-        results = foreign.read_runs(arguments.runs, foreign.columns_of(arguments))
-        write_table(folder / "results.csv", results)
-    else:
-        results = read_table(arguments.results, NEEDED_COLUMNS)
-    convergence = pd.DataFrame(columns=list(CONVERGENCE))
-    if arguments.convergence:
-        convergence = read_table(arguments.convergence, CONVERGENCE)
+    folder, results = arguments.output, results_of(arguments)
+    label = label_of(arguments.results or arguments.runs, results)
+    evidence = Evidence(results, convergence_of(arguments, label))
     tables = {
         "correlations": correlate(results),
         "selection": select(results),
         "variance": spread(results),
-        "claims": judge(CLAIMS, Evidence(results, convergence)),
+        "claims": judge(CLAIMS, evidence),
         "selected": pick(results),
     }
+    if arguments.runs:
+        tables["results"] = results
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
-    words = answer(tables["selected"], tables["selection"], tables["claims"], str(folder.parent))
+        write_table(folder / f"{name}.csv", table, *label)
+    judged = tables["selected"], tables["selection"], tables["claims"]
+    words = answer(label, results, *judged, arguments.tree)
     write_text(folder / "answer.rst", words)
     if arguments.runs:
-        foreign.draw(results, tables["correlations"], tables["selection"], folder)
         print(words.partition(".. csv-table")[0].replace("\\", "").strip())
+        draw(tables, label, folder / "rank_vs_acc.pdf")
 
 
 if __name__ == "__main__":

@@ -1,84 +1,98 @@
-"""Collect every result of the study into one table.
+"""Collect every result of the study into tables: results, training, spectra, convergence.
 
-  python scripts/collect_results.py --from-tracking URI --output results.csv
+  python scripts/collect_results.py --from-tracking URI --output FOLDER
 
 reads the results of a study from an MLflow store instead, those of all machines that published it
-together. Without a URI it is that of the environment variable MLFLOW_TRACKING_URI, where an address
-with a password belongs.
+together, and writes results.csv alone. Without a URI it is that of the environment variable
+MLFLOW_TRACKING_URI, where an address with a password belongs.
 """
 
 import argparse
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
 
 from rankme import cli
-from rankme.analysis.collect import Run, collect
-from rankme.analysis.tables import write_table
-from rankme.tracking.destination import URI, censor_output
+from rankme.analysis.collect import collect, results_table
+from rankme.analysis.tables import Label, short, study_label, write_table
+from rankme.secrets import censor_output
+from rankme.study.runs import runs
+from rankme.tracking.destination import URI
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    origin = cli.add_study(parser)
-    origin.add_argument(
-        "--from-tracking", nargs="?", const=os.environ.get(URI), metavar="URI", help="MLflow store"
+    cli.add_study(parser, required=False)
+    parser.add_argument(
+        "--from-tracking",
+        nargs="?",
+        const=os.environ.get(URI, ""),
+        metavar="URI",
+        help="MLflow store, instead of --study",
     )
     parser.add_argument(
         "--experiment", nargs="+", default=[], help="studies to pool, where the store has several"
     )
-    parser.add_argument("--output", type=Path, required=True, help="table to write, CSV")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="folder for results.csv, training.csv, spectra.csv and convergence.csv;"
+        " from a store for results.csv",
+    )
     arguments = parser.parse_args()
-    if not (arguments.study or arguments.config or arguments.from_tracking):
+    if (arguments.study is None) == (arguments.from_tracking is None):
+        parser.error("give --study or --from-tracking, one of the two")
+    if arguments.from_tracking == "":
         parser.error(f"--from-tracking needs a URI, here or in {URI}")
     return arguments
 
 
-def table_of(config: Mapping[str, Any], runs: Sequence[Run], results: Path) -> pd.DataFrame:
-    """The table of a study's runs in a results tree."""
-    study = cli.import_workflow("study")
-    labelled = study.labelled_datasets(config)
-    return collect(
-        runs,
-        results,
-        config["source"],
-        config["targets"],
-        controls=study.controls(),
-        unlabelled=[name for name in study.evaluation_datasets(config) if name not in labelled],
-    )
+def stored_results(uri: str, names: Sequence[str]) -> tuple[pd.DataFrame, Label]:
+    """The table of studies in a store, and whose it is.
 
-
-def table_from_tracking(uri: str, names: Sequence[str]) -> pd.DataFrame:
-    """The table of studies in a store; a run that several machines published stands there once."""
+    A run that several machines published stands there once.
+    """
     from rankme.tracking.readback import read_back
 
-    tables = []
-    for study in read_back(uri, names):
+    tables, labels = [], []
+    for stored in read_back(uri, names):
         with TemporaryDirectory() as folder:
-            for run in study.runs:
-                run.write(Path(folder))
-            tables.append(table_of(study.config, study.runs, Path(folder)))
+            for result in stored.runs:
+                result.write(Path(folder))
+            found = [result.run for result in stored.runs]
+            tables.append(results_table(stored.study, found, Path(folder)))
+        labels.append(study_label(stored.study))
     if len(tables) == 1:
-        return tables[0]
-    return pd.concat(tables).drop_duplicates(["method", "run", "dataset"])
+        return tables[0], labels[0]
+    pooled = pd.concat(tables).drop_duplicates(["method", "run", "dataset"])
+    return pooled, pooled_label(labels)
+
+
+def pooled_label(labels: Sequence[Label]) -> Label:
+    """The names of studies, and one digest for theirs."""
+    names, digests = (sorted(set(parts)) for parts in zip(*labels, strict=True))
+    whole = hashlib.sha256(" ".join(digests).encode()).hexdigest()
+    return Label(" and ".join(names), digests[0] if len(digests) == 1 else short(whole))
 
 
 def main() -> None:
     arguments = parse_arguments()
     if arguments.from_tracking:
         censor_output(arguments.from_tracking)
-        table = table_from_tracking(arguments.from_tracking, arguments.experiment)
+        results, label = stored_results(arguments.from_tracking, arguments.experiment)
+        tables = {"results": results}
     else:
-        config = cli.study_of(arguments)
-        runs = cli.import_workflow("study").runs(config)
-        table = table_of(config, runs, Path(config["pathvars"]["results"]))
-    write_table(arguments.output, table)
+        study, tree = cli.study_of(arguments)
+        tables, label = collect(study, runs(study), tree)._asdict(), study_label(study)
+    for name, table in tables.items():
+        write_table(arguments.output / f"{name}.csv", table, *label)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Label-free metrics: RankMe and its rivals, of features of a dataset or of any matrix.
+"""Label-free metrics: RankMe and its rivals, of a pretrained model on a dataset, or of any matrix.
 
-Every setting has the default of the config's schema. A matrix that was made elsewhere needs nothing
-but its file:
+Every setting has the default of the study's. A matrix that was made elsewhere needs nothing but its
+file:
 
   python scripts/evaluate_rank.py --embeddings FILE.npy
 """
@@ -10,18 +10,25 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rankme import cli
 from rankme.artefacts import provenance, save_record
 from rankme.errors import UserError
-from rankme.features import TAPS, load_features
+from rankme.features import LAYERS
 from rankme.files import sha256_file
 from rankme.matrix import load_matrix
-from rankme.metrics.measure import convergence, measure
-from rankme.metrics.registry import METRICS
+from rankme.metrics.measure import METRICS, convergence, measure
 from rankme.metrics.rows import SUBSET_SEED, subset
-from rankme.metrics.settings import RankSettings
+from rankme.study.identity import revived
+from rankme.study.settings import Rank
+
+if TYPE_CHECKING:
+    import torch
+
+    from rankme.models.pretrained import PretrainedModel
 
 SPLIT = "train"
 
@@ -31,8 +38,10 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--features", type=Path, help="folder of features")
+    source.add_argument("--model", type=Path, help="a PRETRAINED_MODEL")
     source.add_argument("--embeddings", type=Path, help="N x K matrix, .npy or .safetensors")
+    parser.add_argument("--dataset", type=Path, help="DATASET of a prepared dataset, for --model")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--key", help="tensor of a .safetensors file that holds several")
     parser.add_argument("--samples", type=int, help="rows, at most all: a fixed random subset")
     parser.add_argument("--eps", type=float, help="added to each share of RankMe")
@@ -41,46 +50,76 @@ def parse_arguments() -> argparse.Namespace:
         type=cli.json_object,
         default={},
         metavar="JSON",
-        help="these and other keys of the study's `rank` section; those left out have the schema's"
-        " defaults",
+        help="these and other keys of the study's `rank` section; those left out have the defaults",
     )
     parser.add_argument("--convergence", action="store_true", help="RankMe against sample size too")
     parser.add_argument("--output", type=cli.output_file, help="JSON file to write")
     return parser.parse_args()
 
 
-def settings_of(arguments: argparse.Namespace) -> RankSettings:
+def settings_of(arguments: argparse.Namespace) -> Rank:
     """The settings that were given, checked and completed as in the workflow."""
     options = {"samples": arguments.samples, "eps": arguments.eps}
-    given = arguments.rank | {key: value for key, value in options.items() if value is not None}
-    return RankSettings(**cli.import_workflow("checks").section("rank", given, "rank"))
+    given = {key: value for key, value in options.items() if value is not None}
+    return revived(Rank, arguments.rank | given, "--rank")
 
 
-def of_features(arguments: argparse.Namespace, settings: RankSettings) -> dict[str, Any]:
-    """The RANK record of a folder of features."""
-    features = load_features(arguments.features)
-    split = features.splits[SPLIT]
-    rows = subset(len(split.labels), settings.samples)
-    taps = {
-        tap: measure(getattr(split, tap)[rows], features.views.get(tap), settings) for tap in TAPS
-    }
-    if arguments.convergence:
-        curve = convergence(split.embedding, settings.samples, settings.eps)
-        taps["embedding"]["convergence"] = curve
-    return {
+def model_record(arguments: argparse.Namespace, settings: Rank) -> tuple[dict[str, Any], str]:
+    """The RANK record of a pretrained model on a dataset, and the device that it ran on."""
+    from rankme.data.dataset import load_dataset
+    from rankme.device import choose_device, describe_device
+    from rankme.extraction import temporary_folder
+    from rankme.models.pretrained import load_encoder
+
+    if arguments.dataset is None:
+        raise UserError("--model needs --dataset; give the DATASET of a prepared dataset")
+    device, model = choose_device(arguments.device), load_encoder(arguments.model)
+    dataset = load_dataset(arguments.dataset.parent)
+    about = {
         "artefact": "RANK",
-        "dataset": features.dataset,
-        "dataset_digest": features.dataset_digest,
-        "encoder_sha256": features.encoder_sha256,
+        "dataset": dataset.name,
+        "dataset_digest": dataset.digest,
+        "encoder_sha256": model.digest,
         "split": SPLIT,
         "transform": "evaluation: no augmentation, normalised as in training",
         "mode": "eval",
-        **taps,
     }
+    images, curve = dataset.splits[SPLIT].images, arguments.convergence
+    with temporary_folder(arguments.output and arguments.output.parent) as folder:
+        measured = measured_layers(model, images, settings, curve, device, folder)
+    return {**about, **measured}, describe_device(device)
 
 
-def of_matrix(arguments: argparse.Namespace, settings: RankSettings) -> dict[str, Any]:
-    """The METRICS record of a matrix that was made elsewhere.
+def measured_layers(
+    model: "PretrainedModel",
+    images: np.ndarray,
+    settings: Rank,
+    curve: bool,
+    device: "torch.device",
+    folder: Path,
+) -> dict[str, dict[str, Any]]:
+    """All metrics of each layer, and on demand the curve of the embedding.
+
+    Of the images those alone pass through the model that a metric looks at. The features, which
+    may be larger than memory, are in the folder meanwhile.
+    """
+    from rankme.extraction import extract_images, extract_views, frozen
+
+    rows, of_views = (subset(len(images), n) for n in (settings.samples, settings.lidar_images))
+    passed = np.arange(len(images)) if curve else rows
+    with frozen(model, device):
+        layers = extract_images(model, images, passed, folder, SPLIT, device)
+        views = extract_views(model, images, of_views, settings.lidar_views, folder, device)
+    sample = np.isin(passed, rows)
+    measured = {str(n): measure(layers[n][sample], views[n], settings) for n in LAYERS}
+    if curve:
+        found = convergence(layers["embedding"], settings.samples, settings.eps)
+        measured["embedding"]["convergence"] = found
+    return measured
+
+
+def matrix_record(arguments: argparse.Namespace, settings: Rank) -> tuple[dict[str, Any], str]:
+    """The METRICS record of a matrix that was made elsewhere, and the device.
 
     Raises:
         UserError: it has values that are no numbers, or too large ones.
@@ -92,17 +131,17 @@ def of_matrix(arguments: argparse.Namespace, settings: RankSettings) -> dict[str
         raise UserError(f"{file}: holds NaN, infinite or too large values; leave such rows out")
     if arguments.convergence:
         measured["convergence"] = convergence(matrix, settings.samples, settings.eps)
-    record = {"artefact": "METRICS", "file": str(file), "sha256": sha256_file(file)}
-    return {**record, "embedding": measured}
+    about = {"artefact": "METRICS", "file": str(file), "sha256": sha256_file(file)}
+    return {**about, "embedding": measured}, "cpu"
 
 
-def table(taps: Mapping[str, Mapping[str, Any]]) -> str:
-    """The metrics as text: a line each, a column a tap."""
-    lines = [["", *taps]]
+def table(layers: Mapping[str, Mapping[str, Any]]) -> str:
+    """The metrics as text: a line each, a column a layer."""
+    lines = [["", *layers]]
     for key in ("n", "k", "eps"):
-        lines.append([key, *(f"{tap[key]}" for tap in taps.values())])
+        lines.append([key, *(f"{layer[key]}" for layer in layers.values())])
     for name, metric in METRICS.items():
-        values = [tap[name] for tap in taps.values()]
+        values = [layer[name] for layer in layers.values()]
         lines.append([metric.label, *("-" if v is None else f"{v:.6g}" for v in values)])
     return "\n".join(
         f"{line[0]:22}" + "".join(f"{cell:>16}" for cell in line[1:]) for line in lines
@@ -112,10 +151,10 @@ def table(taps: Mapping[str, Mapping[str, Any]]) -> str:
 def main() -> None:
     start, arguments = perf_counter(), parse_arguments()
     settings = settings_of(arguments)
-    record = (of_features if arguments.features else of_matrix)(arguments, settings)
-    print(table({tap: record[tap] for tap in TAPS if tap in record}))
+    record, device = (model_record if arguments.model else matrix_record)(arguments, settings)
+    print(table({layer: record[layer] for layer in LAYERS if layer in record}))
     if arguments.output:
-        made_by = provenance(SUBSET_SEED, "cpu", perf_counter() - start)
+        made_by = provenance(SUBSET_SEED, device, perf_counter() - start)
         save_record(arguments.output, {**record, "provenance": made_by})
 
 

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from rankme import cli
-from rankme.artefacts import read_metadata
+from rankme.artefacts import RunFiles, Tree, read_metadata
 from rankme.errors import UserError
 from rankme.files import read_json, sha256_file
 from rankme.provenance import SCRIPTS
-
-MODELS = ("PRETRAINED_MODEL", "FINETUNED_MODEL")
-RECORDS = ("RANK", "RANKME_EVAL", "ACCURACY")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -26,9 +23,9 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    tree = parse_arguments().results / "all_results"
-    if not tree.is_dir():
-        raise UserError(f"{tree}: no such folder; run the study first or name its --results")
+    tree = Tree(parse_arguments().results)
+    if not tree.runs.is_dir():
+        raise UserError(f"{tree.runs}: no such folder; run the study first or name its --results")
     found = 0
     for path, provenance in results(tree):
         changed = changed_files(provenance)
@@ -38,12 +35,14 @@ def main() -> None:
     print(f"{found} results were made by other code")
 
 
-def results(tree: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def results(tree: Tree) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every result with the record of what made it."""
-    for path in sorted(tree.rglob("*")):
-        if path.name in MODELS:
+    for run in map(RunFiles, sorted(tree.runs.glob("*/*"))):
+        datasets = [run.dataset(folder.name) for folder in sorted(run.folder.glob("*/"))]
+        for path in filter(Path.exists, (run.model, *(files.head for files in datasets))):
             yield path, read_metadata(path, path.name)["provenance"]
-        elif path.name in RECORDS:
+        records = [file for files in datasets for file in (files.rank, files.accuracy)]
+        for path in filter(Path.exists, (run.ranks, *records)):
             yield path, read_json(path)["provenance"]
 
 

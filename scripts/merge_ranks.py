@@ -1,7 +1,7 @@
 """All ranks of one pretrained model in one file."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -9,8 +9,9 @@ from typing import Any
 from rankme import cli
 from rankme.artefacts import provenance, read_metadata, read_record, save_record
 from rankme.errors import UserError
+from rankme.features import LAYERS
 
-KEPT = ("embedding", "representation", "split", "transform", "mode", "dataset_digest")
+KEPT = (*LAYERS, "split", "transform", "mode", "dataset_digest")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -21,33 +22,40 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def merge(model: Mapping[str, Any], ranks: Iterable[Path]) -> dict[str, Any]:
+def merge(model: Path, ranks: Iterable[Path]) -> dict[str, Any]:
     """The RANKME_EVAL record of a model, from its metadata and its RANK files.
 
     Raises:
-        UserError: a rank is missing or torn, or was measured on another model.
+        UserError: a file is missing or torn, lacks a key, or a rank was measured on another model.
     """
-    datasets = {}
-    for path in ranks:
-        rank = read_record(path, "RANK")
-        if rank["encoder_sha256"] != model["weights_sha256"]:
-            raise UserError(
-                f"{path}: was measured on the encoder {rank['encoder_sha256']}, the model is "
-                f"{model['weights_sha256']}; extract its features and measure their rank again"
-            )
-        datasets[rank["dataset"]] = {key: rank[key] for key in KEPT}
-    return {
-        "artefact": "RANKME_EVAL",
-        "run": model["run"],
-        "status": model["status"],
-        "source": model["run"]["source"]["name"],
-        "datasets": datasets,
-    }
+    file, datasets = model, {}
+    try:
+        metadata = read_metadata(model, "PRETRAINED_MODEL")
+        record = {
+            "artefact": "RANKME_EVAL",
+            "run": metadata["run"],
+            "status": metadata["status"],
+            "source": metadata["run"]["source"]["name"],
+        }
+        digest = metadata["weights_sha256"]
+        for file in ranks:
+            rank = read_record(file, "RANK")
+            if rank["encoder_sha256"] != digest:
+                raise UserError(
+                    f"{file}: was measured on the encoder {rank['encoder_sha256']}, the model is "
+                    f"{digest}; measure its rank again"
+                )
+            datasets[rank["dataset"]] = {key: rank[key] for key in KEPT}
+    except KeyError as error:
+        raise UserError(
+            f"{file}: lacks the key {error}; delete it and run snakemake again to remake it"
+        ) from error
+    return {**record, "datasets": datasets}
 
 
 def main() -> None:
     start, arguments = perf_counter(), parse_arguments()
-    record = merge(read_metadata(arguments.model, "PRETRAINED_MODEL"), arguments.ranks)
+    record = merge(arguments.model, arguments.ranks)
     made_by = provenance(None, "cpu", perf_counter() - start)
     save_record(arguments.output, {**record, "provenance": made_by})
 

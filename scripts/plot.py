@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rankme import cli
 from rankme.plots import interactive, style
-from rankme.plots.figures import FIGURES, Tables
+from rankme.plots.figures import FIGURES, draw
+from rankme.plots.tables import Tables
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -22,9 +23,9 @@ def main() -> None:
     arguments = parse_arguments()
     tables = Tables(arguments.tables)
     for name in arguments.figures:
-        style.save(FIGURES[name](tables), arguments.output / f"{name}.pdf")
+        style.save(draw(name, tables), arguments.output / f"{name}.pdf", *tables.label)
     if "rank_vs_acc" in arguments.figures:
-        interactive.write(tables.results, arguments.output / "rank_vs_acc.html")
+        interactive.write(tables, arguments.output / "rank_vs_acc.html")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""Fetch and decode one data set: `python scripts/prepare_dataset.py --name cifar10`."""
+"""Fetch and decode one dataset: `python scripts/prepare_dataset.py --name cifar10`."""
 
 import argparse
 import os
 from pathlib import Path
-from typing import Any
 
 from rankme import cli
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", required=True, help="name of the data set")
-    parser.add_argument(
+    parser.add_argument("--name", required=True, help="name of the dataset")
+    declared = parser.add_mutually_exclusive_group()
+    declared.add_argument("--declaration", metavar="JSON", help="how to read it")
+    declared.add_argument(
         "--datasets",
         type=Path,
-        default=Path("config/datasets.yaml"),
-        help="file of declarations (default: %(default)s)",
+        metavar="FILE",
+        help="declarations of one's own, over the built-in ones of config/datasets.yaml",
     )
     parser.add_argument(
         "--output", type=Path, help="folder to write (default: results/datasets/NAME)"
@@ -29,25 +30,24 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def declared(name: str, file: Path) -> dict[str, Any]:
-    """The declaration of that name."""
-    from rankme.data.declarations import load_declarations
-    from rankme.errors import UserError
-    from rankme.schema import choices
-
-    declarations = load_declarations(file)
-    if name not in declarations:
-        raise UserError(f"--name: {name!r} is not declared in {file}{choices(name, declarations)}")
-    return declarations[name]
-
-
 def main() -> None:
     arguments = parse_arguments()
-    # Imported here and above, since each decoding process imports this file: a third less memory.
+    # Imported here, since each decoding process imports this file: a third less memory.
+    from rankme.artefacts import Tree
     from rankme.data.prepare import prepare
+    from rankme.errors import UserError, choices
+    from rankme.study.datasets import Catalogue
 
-    output = arguments.output or Path("results/datasets") / arguments.name
-    prepare(arguments.name, declared(arguments.name, arguments.datasets), output, arguments.workers)
+    name, own = arguments.name, arguments.datasets or {}
+    if arguments.declaration:
+        own = {name: cli.json_object(arguments.declaration)}
+    datasets = Catalogue(own)
+    if name not in datasets:
+        raise UserError(
+            f"--name: {name!r} is not declared in {datasets.place}{choices(name, datasets)}"
+        )
+    output = arguments.output or Tree("results").dataset(name)
+    prepare(name, datasets[name], output, arguments.workers)
 
 
 if __name__ == "__main__":

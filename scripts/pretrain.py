@@ -11,23 +11,32 @@ and the same arguments.
 """
 
 import argparse
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from rankme import cli
+from rankme.artefacts import DATASET, Tree
 from rankme.errors import UserError
 from rankme.files import read_json
-from rankme.schema import one_line, read_yaml
+from rankme.processes import is_first_process
+from rankme.study.config import load_study
+from rankme.study.datasets import Source, other_pixels
+from rankme.study.identity import plain
+from rankme.study.runs import RunSettings, run_from_json, runs
+from rankme.study.settings import Training
+from rankme.study.study import Study
 from rankme.tracking.live import reported
+from rankme.yaml_files import from_text, read_yaml
 
 if TYPE_CHECKING:
     import torch
 
     from rankme.data.dataset import Dataset
     from rankme.training import Outcome
+
+logger = logging.getLogger(__name__)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,18 +67,17 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def study_by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
+def study_by_hand(arguments: argparse.Namespace) -> Study:
     """A study of one run, checked and completed as the workflow would."""
-    built_in: dict[str, Any] = {"datasets": str(cli.ROOT / "config" / "datasets.yaml")}
-    config = read_yaml(arguments.config) if arguments.config else built_in
-    checks = cli.import_workflow("checks")
+    config: dict[str, Any] = {}
+    training, default = Training(), {}
     if arguments.config:
-        checks.load_study(config)
-    entries = [m for m in config.get("methods", []) if m["name"] == arguments.method]
-    point = dict(entries[0].get("default", {})) if entries else {}
-    point |= dict(parse_value(pair) for pair in arguments.values)
-    if arguments.epochs is not None:
-        point["epochs"] = arguments.epochs
+        config = read_yaml(arguments.config)
+        study = load_study(config)
+        training = study.training
+        default = {entry.name: entry.default for entry in study.methods}.get(arguments.method, {})
+    warmup = default.get("warmup_epochs", training.warmup_epochs)
+    point = default | point_by_hand(arguments, warmup)
     config |= {
         "source": arguments.source,
         "targets": [],
@@ -77,35 +85,45 @@ def study_by_hand(arguments: argparse.Namespace) -> dict[str, Any]:
         "default_seeds": [],
         "methods": [{"name": arguments.method, "default": point}],
     }
-    resolved: dict[str, Any] = checks.load_study(config)
-    return resolved
+    return load_study(config)
+
+
+def point_by_hand(arguments: argparse.Namespace, warmup: float) -> dict[str, Any]:
+    """What the command line says of the run; it cuts the usual warm-up where --epochs are fewer."""
+    point = dict(parse_value(pair) for pair in arguments.values)
+    epochs = arguments.epochs
+    if epochs is None:
+        return point
+    if epochs < warmup and "warmup_epochs" not in point:
+        point["warmup_epochs"] = epochs / 10
+        logger.info(
+            "the warm-up of %g epochs is longer than the run: cut to %g", warmup, epochs / 10
+        )
+    return point | {"epochs": epochs}
 
 
 def parse_value(pair: str) -> tuple[str, Any]:
     key, sign, value = pair.partition("=")
     if not sign:
         raise UserError(f"--set: {pair!r} is not KEY=VALUE, such as temperature=0.2")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set: {pair!r} has no valid YAML value ({one_line(error)})") from error
+    return key, from_text(value)
 
 
-def prepared(study: dict[str, Any]) -> Path:
-    """DATASET of the study's source, prepared now if it is not yet.
+def prepared(study: Study) -> Path:
+    """The folder of the study's source, prepared now if it is not yet.
 
     Of several processes the first prepares it; the others come to wait where all meet.
     """
-    folder = Path(study["pathvars"]["results"]) / "datasets" / study["source"]
-    if cli.is_first_process() and not (folder / "DATASET").exists():
+    folder = Tree(study.results).dataset(study.source)
+    if is_first_process() and not (folder / DATASET).exists():
         from rankme.data.prepare import prepare
 
-        declaration = study["datasets"][study["source"]]
-        prepare(study["source"], declaration, folder, workers=os.cpu_count() or 1)
-    return folder / "DATASET"
+        declaration = study.datasets[study.source]
+        prepare(study.source, declaration, folder, workers=os.cpu_count() or 1)
+    return folder
 
 
-def train(run: dict[str, Any], data: Path, device_name: str, output: Path) -> None:
+def train(run: RunSettings, data: Path, device_name: str, output: Path) -> None:
     """Train the run and write its model; a run that diverges or collapses is a result as well."""
     # Imported late: a mistake on the command line is told before torch is loaded.
     from rankme.data.dataset import load_dataset
@@ -115,28 +133,28 @@ def train(run: dict[str, Any], data: Path, device_name: str, output: Path) -> No
     with distributed.process_group(), StopRequest() as stop:
         with distributed.one_fate():
             device, dataset = choose_device(device_name), load_dataset(data)
-            require_source(run["source"], data)
+            require_source(run.source, data)
         outcome = pretrain(run, dataset, device, output.parent, stop)
         if distributed.is_first():
             save(outcome, run, dataset, device, output)
             remove_checkpoints(output.parent)
 
 
-def require_source(source: dict[str, Any], data: Path) -> None:
+def require_source(source: Source, data: Path) -> None:
     """Refuse a prepared dataset that is not the run's source as the run declares it."""
-    record = read_json(data / "DATASET")
-    declared = {"name": record["name"], **record["declaration"]}
-    differing = [key for key, value in source.items() if declared.get(key) != value]
+    record = read_json(data / DATASET)
+    differing = ["name"] * (record["name"] != source.name)
+    differing += other_pixels(record["declaration"], source)
     if differing:
         raise UserError(
-            f"{data / 'DATASET'}: its {', '.join(differing)} is not that of the source "
-            f"{source['name']!r}; name the source's own DATASET, or delete {data} and prepare anew"
+            f"{data / DATASET}: its {', '.join(differing)} is not that of the source "
+            f"{source.name!r}; name the source's own DATASET, or delete {data} and prepare anew"
         )
 
 
 def save(
     outcome: "Outcome",
-    run: dict[str, Any],
+    run: RunSettings,
     dataset: "Dataset",
     device: "torch.device",
     output: Path,
@@ -152,7 +170,7 @@ def save(
     )
     metadata = {
         "artefact": "PRETRAINED_MODEL",
-        "run": run,
+        "run": plain(run),
         "status": outcome.status,
         "step": outcome.step,
         "steps": outcome.steps,
@@ -162,28 +180,27 @@ def save(
         "normalisation": dataset.normalisation,
         "image_size": dataset.image_size,
         "weights_sha256": weights_digest(outcome.tensors),
-        "provenance": provenance(run["seed"], place, outcome.seconds),
+        "provenance": provenance(run.seed, place, outcome.seconds),
     }
     save_model(output, outcome.tensors, metadata)
 
 
 def main() -> None:
     arguments = parse_arguments()
-    run, dataset = arguments.run, arguments.dataset
-    if run is None:
+    if arguments.run is not None:
+        run, data = run_from_json(arguments.run), arguments.dataset.parent
+    else:
         study = study_by_hand(arguments)
+        run = runs(study)[0].settings
         # The workflow's number of threads, on which a CPU's last bits depend; torch comes later.
-        os.environ.setdefault("OMP_NUM_THREADS", str(study["compute"]["threads"]))
+        os.environ.setdefault("OMP_NUM_THREADS", str(study.compute.threads))
         from rankme.device import choose_device
 
-        choose_device(
-            arguments.device
-        )  # A device that is not there is told before data is fetched.
-        run = cli.import_workflow("study").runs(study)[0].settings
-        dataset = dataset or prepared(study)
+        choose_device(arguments.device)  # One that is not there is told before data is fetched.
+        data = arguments.dataset.parent if arguments.dataset else prepared(study)
 
     with reported(run, arguments.output.parent):
-        train(run, dataset.parent, arguments.device, arguments.output)
+        train(run, data, arguments.device, arguments.output)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import os
 from pathlib import Path
 
 from rankme import cli
-from rankme.errors import UserError
+from rankme.errors import UserError, describe
 from rankme.files import write_json
-from rankme.tracking.destination import URI, censor_output, destination, label
+from rankme.secrets import censor_output, label
+from rankme.study.runs import runs
+from rankme.tracking.destination import URI, destination
 
 logger = logging.getLogger(__name__)
 
@@ -30,29 +32,28 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    config = cli.study_of(arguments)
-    # Of a study in a file; the workflow hands both over without it.
-    if address := config.pop("tracking", {}).get("uri"):
-        os.environ.setdefault(URI, address)
-    results = Path(config["pathvars"]["results"])
+    study, results = cli.study_of(arguments)
+    # Of a config; the workflow hands the address over in the environment.
+    if study.tracking.uri:
+        os.environ.setdefault(URI, study.tracking.uri)
     uri = destination(results)
     censor_output(uri)
     # Imported late: mlflow takes seconds, and whatever it prints is censored.
     from rankme.tracking.publishing import Publication
 
-    runs = cli.import_workflow("study").runs(config)
+    found = runs(study)
     try:
-        publication = Publication(config, runs, results, arguments.models)
+        publication = Publication(study, found, results, arguments.models)
         outcomes = publication.publish(uri, arguments.workers)
     except (UserError, OSError) as error:
         raise UserError(
-            f"{cli.describe(error)}. The results themselves are complete, in {results}; to publish "
+            f"{describe(error)}. The results themselves are complete, in {results}; to publish "
             f"them, say `snakemake {arguments.output}` (with the same --configfile, if any). What "
             "has been sent is not sent again"
         ) from None
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-    logger.info("%s: study %r, records: %s", label(uri), config["study"], counts)
-    write_json(arguments.output, {"study": config["study"], "runs": len(runs), "store": label(uri)})
+    logger.info("%s: study %r, records: %s", label(uri), study.study, counts)
+    write_json(arguments.output, {"study": study.study, "runs": len(found), "store": label(uri)})
 
 
 if __name__ == "__main__":

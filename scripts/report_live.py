@@ -4,18 +4,19 @@ It ends when its stdin does, and fails in silence but for a line in the log of t
 """
 
 import argparse
-import json
 import logging
 import os
 import select
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from rankme import cli
-from rankme.errors import UserError
-from rankme.tracking.destination import censor_output, destination
+from rankme.artefacts import RunFiles
+from rankme.errors import UserError, describe
+from rankme.secrets import censor_output
+from rankme.study.runs import RunSettings, run_from_json
+from rankme.tracking.destination import destination
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", required=True, help="name of the study")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--run", type=json.loads, required=True, help="settings, as JSON")
+    parser.add_argument("--run", type=run_from_json, required=True, help="settings, as JSON")
     return parser.parse_args()
 
 
@@ -45,7 +46,7 @@ def main() -> None:
 
 def watch(uri: str, arguments: argparse.Namespace, results: Path) -> None:
     """Send TRAINING_LOG whenever it has changed, until stdin ends."""
-    log, started = arguments.folder / "TRAINING_LOG", time.time()
+    log, started = RunFiles(arguments.folder).log, time.time()
     sent: str | None = None
     reachable, ended = True, False
     while not ended:
@@ -58,7 +59,7 @@ def watch(uri: str, arguments: argparse.Namespace, results: Path) -> None:
             reachable, sent = True, text
         except (UserError, OSError) as error:
             if reachable:
-                logger.warning("live view: %s; training goes on", cli.describe(error))
+                logger.warning("live view: %s; training goes on", describe(error))
             reachable = False
             time.sleep(SECONDS)
 
@@ -70,18 +71,18 @@ def report(
     from rankme.tracking.record import Record, about, curves, params, run_key
     from rankme.tracking.store import opened
 
-    run: dict[str, Any] = arguments.run
-    folder, log = arguments.folder, arguments.folder / "TRAINING_LOG"
-    over = (folder / "PRETRAINED_MODEL").exists()
+    run: RunSettings = arguments.run
+    files = RunFiles(arguments.folder)
+    over = files.model.exists()
     record = Record(
-        key=run_key(run["method"], folder.name),
-        name=folder.name,
+        key=run_key(run.method, files.folder.name),
+        name=files.folder.name,
         status="FINISHED" if over else status,
         started=started,
         seconds=0.0,
         params=params(run),
-        tags=about(run["method"], "trained" if over else "training"),
-        curves=curves(log) if log.exists() else {},
+        tags=about(run.method, "trained" if over else "training"),
+        curves=curves(files.log) if files.log.exists() else {},
     )
     with opened(uri, arguments.study, results) as store:
         store.show(record)

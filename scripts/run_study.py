@@ -9,11 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rankme import cli
 from rankme.errors import UserError
 from rankme.files import write_json
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -29,7 +30,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def replaced(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+def replaced(arguments: argparse.Namespace) -> dict[str, dict[str, int] | dict[str, str]]:
     """The part of a config that replaces the study's own.
 
     Raises:
@@ -56,7 +57,7 @@ def main() -> None:
         # A file, since Snakemake takes numbers inside --config for text.
         write_json(values, replaced(arguments))
         words = [str(snakemake), "--configfile", arguments.config, str(values), *cores]
-        sys.exit(subprocess.run(words, cwd=cli.ROOT).returncode)
+        sys.exit(subprocess.run(words, cwd=ROOT).returncode)
 
 
 if __name__ == "__main__":

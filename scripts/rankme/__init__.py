@@ -7,7 +7,7 @@ Subpackages are loaded when first used, so `import rankme` costs nothing and
 from importlib import import_module
 from types import ModuleType
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _SUBMODULES = (
     "analysis",
@@ -19,6 +19,7 @@ _SUBMODULES = (
     "models",
     "plots",
     "probes",
+    "study",
     "training",
 )
 

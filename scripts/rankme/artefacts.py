@@ -1,4 +1,4 @@
-"""The only code that reads and writes PRETRAINED_MODEL, RANKME_EVAL, FINETUNED_MODEL and ACCURACY.
+"""The results tree: the only code that knows its paths, and that reads and writes files of runs.
 
 Models are safetensors files with one JSON object as metadata, records are JSON. Each is written
 whole or not at all, names its kind and what made it, and is loaded without unpickling.
@@ -6,35 +6,191 @@ whole or not at all, names its kind and what made it, and is loaded without unpi
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
-
 from rankme.errors import UserError
-from rankme.files import read_json, write_bytes, write_json
+from rankme.files import read_json, write_bytes, write_json, write_text
 from rankme.provenance import provenance as provenance
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from rankme.probes.classifier import Classifier
+    import numpy as np
+    from torch import Tensor
 
 FORMAT = 1
 _METADATA_KEY = "rankme"
 
 
-@dataclass(frozen=True)
-class PretrainedModel:
-    """An encoder and its projector in eval mode, with all that is known of them."""
+DATASET = "DATASET"
+"""Name of the record of a prepared dataset."""
 
-    encoder: "nn.Module"
-    projector: "nn.Module"
-    metadata: dict[str, Any]
-    digest: str
+DEFAULT_STUDY = "default"
+"""Name of the study whose tables and figures stand at the top of the results tree."""
+
+
+@dataclass(frozen=True)
+class EvaluationFiles:
+    """The files of one run on one dataset."""
+
+    folder: Path
+
+    @property
+    def rank(self) -> Path:
+        """Label-free metrics on this dataset, JSON."""
+        return self.folder / "RANK"
+
+    @property
+    def features(self) -> Path:
+        """Folder of features, from the fit of the heads to the measurement of their accuracy."""
+        return self.folder / "FEATURES"
+
+    @property
+    def head(self) -> Path:
+        """The fitted heads, safetensors."""
+        return self.folder / "FINETUNED_MODEL"
+
+    @property
+    def accuracy(self) -> Path:
+        """Their accuracy on test images, JSON."""
+        return self.folder / "ACCURACY"
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run."""
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """Encoder and projector, safetensors."""
+        return self.folder / "PRETRAINED_MODEL"
+
+    @property
+    def log(self) -> Path:
+        """The training, JSON lines."""
+        return self.folder / "TRAINING_LOG"
+
+    @property
+    def ranks(self) -> Path:
+        """Label-free metrics on the source and all targets, JSON."""
+        return self.folder / "RANKME_EVAL"
+
+    def dataset(self, name: str) -> EvaluationFiles:
+        """The files of this run on a dataset."""
+        return EvaluationFiles(self.folder / name)
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """The files of one study."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """The study as its programs read it: all that decides a result, JSON."""
+        return self.folder / "STUDY"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the tables."""
+        return self.folder / "tables"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of the figures."""
+        return self.folder / "plots"
+
+    @property
+    def published(self) -> Path:
+        """That all of it was published, JSON."""
+        return self.folder / "PUBLISHED"
+
+    @property
+    def answer(self) -> Path:
+        """The answer in words, reStructuredText."""
+        return self.tables / "answer.rst"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A results tree; its runs belong to all studies, tables and figures to one each."""
+
+    results: Path | str
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs, by method."""
+        return Path(self.results, "all_results")
+
+    @property
+    def tracking(self) -> Path:
+        """Folder of the local store, and of what publishing keeps."""
+        return Path(self.results, "tracking")
+
+    def run(self, method: str, name: str) -> RunFiles:
+        """The files of a run."""
+        return RunFiles(self.runs / method / name)
+
+    def dataset(self, name: str) -> Path:
+        """The folder of a prepared dataset."""
+        return Path(self.results, "datasets", name)
+
+    def study(self, name: str) -> StudyFiles:
+        """The files of a study."""
+        root = Path(self.results)
+        return StudyFiles(root if name == DEFAULT_STUDY else root / "studies" / name)
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """A line of TRAINING_LOG.
+
+    Attributes:
+        epoch, step: counted from 1; of an untrained run 0.
+        loss: mean over the epoch; None in the epoch of a divergence, and without training.
+        lr: of the last step.
+        rankme: None where it was not measured.
+        rank_seconds: that its measurement took.
+        views_per_second: of the training alone.
+        seconds: since the run began, all its starts together.
+    """
+
+    epoch: int
+    step: int
+    loss: float | None
+    lr: float
+    rankme: float | None
+    rank_seconds: float
+    views_per_second: float
+    seconds: float
+
+
+def write_training_log(path: Path, rows: Iterable[LogRow]) -> None:
+    """Write TRAINING_LOG: one JSON object a line, one line an epoch."""
+    lines = (json.dumps(asdict(row), allow_nan=False) + "\n" for row in rows)
+    write_text(path, "".join(lines))
+
+
+def read_training_log(path: Path) -> list[LogRow]:
+    """Read TRAINING_LOG.
+
+    Raises:
+        UserError: the file is missing, or a line is not one that is written there.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [LogRow(**json.loads(line)) for line in lines if line.strip()]
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{path}: is not JSON lines of a training ({error}); delete the model beside it and "
+            "run snakemake again to remake both"
+        ) from error
 
 
 def save_model(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
@@ -58,7 +214,7 @@ def read_metadata(path: Path, artefact: str) -> dict[str, Any]:
     return _checked(path, json.loads(header.get(_METADATA_KEY, "{}")), artefact)
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
+def load_arrays(path: Path) -> "dict[str, np.ndarray]":
     """All tensors of a model file as numpy arrays."""
     return _load(path, "np")
 
@@ -84,6 +240,8 @@ def read_record(path: Path, artefact: str) -> dict[str, Any]:
 
 def weights_digest(tensors: Mapping[str, "Tensor | np.ndarray"]) -> str:
     """SHA-256 over names, shapes, dtypes and bytes, in order of name."""
+    import numpy as np
+
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name]
@@ -93,58 +251,6 @@ def weights_digest(tensors: Mapping[str, "Tensor | np.ndarray"]) -> str:
     return digest.hexdigest()
 
 
-def load_encoder(path: Path) -> PretrainedModel:
-    """Rebuild encoder and projector of a PRETRAINED_MODEL, in eval mode on the CPU.
-
-    Raises:
-        UserError: the file is missing, torn, of another kind, or its weights do not fit it.
-    """
-    from rankme.models import build_encoder, build_projector
-
-    metadata, tensors = read_metadata(path, "PRETRAINED_MODEL"), load_tensors(path)
-    run = metadata["run"]
-    encoder = build_encoder(run["encoder"], metadata["image_size"])
-    projector = build_projector(encoder.dimension, run["projector"]["widths"])
-    for module, prefix in ((encoder, "encoder."), (projector, "projector.")):
-        part = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        try:
-            module.load_state_dict(part)
-        except RuntimeError as error:
-            raise UserError(f"{path}: its tensors do not fit its settings ({error})") from error
-        module.eval().requires_grad_(False)
-    digest = weights_digest(tensors)
-    if digest != metadata["weights_sha256"]:
-        raise UserError(f"{path}: its weights are not those it was written with; remake the file")
-    return PretrainedModel(encoder, projector, metadata, digest)
-
-
-def load_classifier(path: Path, encoder: Path | None = None) -> "Classifier":
-    """The encoder and the linear head of a FINETUNED_MODEL as one module, in eval mode on the CPU.
-
-    Args:
-        path: a FINETUNED_MODEL.
-        encoder: its PRETRAINED_MODEL; if not given, the one in the folder above, as in the results
-            tree.
-
-    Raises:
-        UserError: a file is missing, torn or of another kind, or the encoder is not the one that
-            the head was fitted on.
-    """
-    from rankme.probes.classifier import Classifier
-
-    path = Path(path)
-    metadata, head = read_metadata(path, "FINETUNED_MODEL"), load_tensors(path)
-    encoder = Path(encoder) if encoder else path.absolute().parents[1] / "PRETRAINED_MODEL"
-    model = load_encoder(encoder)
-    if model.digest != metadata["encoder_sha256"]:
-        raise UserError(
-            f"{path}: was fitted on the encoder {metadata['encoder_sha256']}, but {encoder} holds "
-            f"{model.digest}; fit the head again, or give the encoder it was fitted on"
-        )
-    size, normalisation = model.metadata["image_size"], model.metadata["normalisation"]
-    return Classifier(model.encoder, head, size, normalisation, metadata["classes"]).eval()
-
-
 def _load(path: Path, framework: str) -> dict[str, Any]:
     with _opened(path, framework) as stream:
         names = stream.keys()
@@ -152,6 +258,9 @@ def _load(path: Path, framework: str) -> dict[str, Any]:
 
 
 def _opened(path: Path, framework: str = "np") -> Any:
+    # Imported here: a study asks this module for paths before any file is there.
+    from safetensors import SafetensorError, safe_open
+
     try:
         return safe_open(path, framework=framework)
     except FileNotFoundError as error:

@@ -1,19 +1,18 @@
-"""What every program in scripts/ shares: logging, and errors as one line."""
+"""What every program in scripts/ shares: logging, errors as one line, and common options."""
 
 import argparse
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rankme.errors import UserError
+from rankme.errors import UserError, describe
+from rankme.processes import is_first_process
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from rankme.study.study import Study
 
 
 def run(main: Callable[[], None]) -> None:
@@ -30,6 +29,8 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {error}" if is_first_process() else 1)
     except OSError as error:
         sys.exit(f"error: {describe(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def output_file(text: str) -> Path:
@@ -60,39 +61,27 @@ def json_object(text: str) -> dict[str, Any]:
     return value
 
 
-def add_study(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
-    """The options by which a program takes a study: resolved, or as a file; and their group."""
-    study = parser.add_mutually_exclusive_group(required=True)
-    study.add_argument("--study", type=json_object, metavar="JSON", help="resolved config")
-    study.add_argument("--config", type=Path, help="file of the study, such as config/config.yaml")
-    return study
+def add_study(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """The options by which a program takes a study and its results."""
+    parser.add_argument(
+        "--study",
+        type=Path,
+        required=required,
+        metavar="FILE",
+        help="the study: config/config.yaml, or the file STUDY beside its tables",
+    )
+    parser.add_argument(
+        "--results", type=Path, metavar="DIR", help="the results tree; default: the study's"
+    )
 
 
-def study_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The resolved study of those options; a file is checked as the workflow checks it."""
-    from rankme.schema import read_yaml
+def study_of(arguments: argparse.Namespace) -> "tuple[Study, Path]":
+    """The study of those options, and its results tree.
 
-    checks = import_workflow("checks")
-    study: dict[str, Any] = arguments.study or checks.load_study(read_yaml(arguments.config))
-    return study
+    Raises:
+        UserError: the file is no study; with every mistake in it.
+    """
+    from rankme.study.config import read_study
 
-
-def is_first_process() -> bool:
-    """Whether this is the first or only process of a run, as its launcher says; without torch."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def describe(error: UserError | OSError) -> str:
-    """What an error says to the user, with the file it is about."""
-    if not isinstance(error, OSError):
-        return str(error)
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}"
-
-
-def import_workflow(name: str) -> ModuleType:
-    """A module of workflow/ ("study" or "checks"), which the Snakefile and the programs share."""
-    folder = str(ROOT / "workflow")
-    if folder not in sys.path:
-        sys.path.append(folder)
-    return import_module(name)
+    study = read_study(arguments.study)
+    return study, arguments.results or study.results

@@ -1,6 +1,7 @@
 """Where tensors live."""
 
 import os
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -52,6 +53,15 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     the call. On MPS the copy may read memory that was released meanwhile (pytorch issue 189690).
     """
     return tensor.to(device, non_blocking=device.type == "cuda")
+
+
+def exact_convolutions() -> AbstractContextManager[None]:
+    """Convolutions in float32: cuDNN's default, TF32 with its 10-bit mantissa, would move small
+    singular values."""
+    context: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, allow_tf32=False
+    )
+    return context
 
 
 def describe_device(device: torch.device) -> str:

@@ -20,7 +20,7 @@ def load_matrix(path: Path, key: str | None = None) -> np.ndarray:
         UserError: the file is missing, torn or of another kind, the key is missing or wrong, or
             what it names is no matrix of real numbers.
     """
-    readers = {".npy": _from_npy, ".safetensors": _from_safetensors}
+    readers = {".npy": _npy_array, ".safetensors": _safetensors_array}
     if path.suffix not in readers:
         raise UserError(f"{path}: is of an unknown kind, give one of {', '.join(readers)}")
     matrix = readers[path.suffix](path, key)
@@ -31,7 +31,7 @@ def load_matrix(path: Path, key: str | None = None) -> np.ndarray:
     return matrix
 
 
-def _from_npy(path: Path, key: str | None) -> np.ndarray:
+def _npy_array(path: Path, key: str | None) -> np.ndarray:
     if key is not None:
         raise UserError(f"{path}: holds one array, without a name; leave --key out")
     try:
@@ -40,7 +40,7 @@ def _from_npy(path: Path, key: str | None) -> np.ndarray:
         raise UserError(f"{path}: is not a whole array of numbers ({error})") from error
 
 
-def _from_safetensors(path: Path, key: str | None) -> np.ndarray:
+def _safetensors_array(path: Path, key: str | None) -> np.ndarray:
     try:
         with safe_open(path, framework="np") as stream:
             names = list(stream.keys())

@@ -11,6 +11,7 @@ from typing import Any
 from rankme.files import sha256_file
 
 SCRIPTS = Path(__file__).resolve().parents[1]
+_OURS = ("rankme", "__main__", "__mp_main__")
 _PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow", "safetensors")
 
 
@@ -36,7 +37,9 @@ def provenance(seed: int | None, device: str, seconds: float, **digests: str) ->
 
 def code_digests() -> dict[str, str]:
     """Short SHA-256 of each file under scripts/ that this process has loaded."""
-    loaded = {Path(f).resolve() for m in list(sys.modules.values()) if (f := _file_of(m))}
+    # By name: where the library is installed, much else lies beside it.
+    ours = [m for name, m in list(sys.modules.items()) if name.partition(".")[0] in _OURS]
+    loaded = {Path(file).resolve() for module in ours if (file := _file_of(module))}
     files = sorted(file for file in loaded if file.is_relative_to(SCRIPTS))
     return {file.relative_to(SCRIPTS).as_posix(): sha256_file(file)[:12] for file in files}
 

@@ -1,6 +1,7 @@
-"""A copy of the project in which a tiny study has run once, and real `snakemake` calls on it."""
+"""Copies of the project, one in which a tiny study has run once, and real `snakemake` calls on them."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,16 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = ("Snakefile", "workflow", "scripts", "config", "envs", "profiles", "slurm")
 FIGURE = "results/plots/rank_vs_acc.pdf"
 
-DATASETS = """
-little-shapes: {reader: shapes, size: 16, options: {train_count: 80, test_count: 40}}
-little-textures: {reader: textures, size: 16, options: {train_count: 80, test_count: 40}}
-little-digits: {reader: digits, size: 16}
-"""
-
 STUDY = """
 source: little-shapes
 targets: [little-textures]
-datasets: config/little.yaml
+datasets:
+  little-shapes: {reader: shapes, size: 16, options: {train_count: 80, test_count: 40}}
+  little-textures: {reader: textures, size: 16, options: {train_count: 80, test_count: 40}}
+  little-digits: {reader: digits, size: 16}
 encoder: {name: resnet10, width: 4, stem: stride2}
 projector: {widths: [16, 8]}
 training: {epochs: 1, batch_size: 40, optimizer: adamw, lr: 0.001, scale_lr: false,
@@ -51,22 +50,35 @@ class Checkout:
     path: Path
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the real snakemake here."""
-        return self._call("snakemake", *arguments, check=check)
+        """Run the real snakemake here; its imports are paid once a session."""
+        output, errors = (self.path / f".snakemake-{name}" for name in ("stdout", "stderr"))
+        request = {"arguments": arguments, "cwd": str(self.path), "env": environment()}
+        server = snakemake_server()
+        assert server.stdin and server.stdout
+        print(json.dumps(request | {"output": str(output), "errors": str(errors)}), file=server.stdin)
+        code = int(server.stdout.readline())
+        done = subprocess.CompletedProcess(arguments, code, output.read_text(), errors.read_text())
+        output.unlink()
+        errors.unlink()
+        assert code == 0 or not check, done.stdout + done.stderr
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Snakemake in the background."""
+        return subprocess.Popen(
+            ["snakemake", *arguments],
+            cwd=self.path,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def python(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program of scripts/ by hand here."""
-        return self._call(sys.executable, *arguments, check=check)
-
-    def _call(self, *command: str, check: bool) -> subprocess.CompletedProcess[str]:
-        bin_folder = str(Path(sys.executable).parent)
-        environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+        command = [sys.executable, *arguments]
         done = subprocess.run(
-            command,
-            cwd=self.path,
-            capture_output=True,
-            text=True,
-            env=environment,
+            command, cwd=self.path, env=environment(), capture_output=True, text=True
         )
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done
@@ -85,6 +97,10 @@ class Checkout:
         jobs = {name: int(count) for name, count in map(str.split, table[1].splitlines())}
         return {name: count for name, count in jobs.items() if name not in ("total", "all")}
 
+    def copy(self, destination: Path) -> "Checkout":
+        """Another one with the same results, to be changed at will; dates are kept."""
+        return Checkout(shutil.copytree(self.path, destination, symlinks=True))
+
     def configure(self, change: Callable[[dict], None]) -> None:
         """Edit config/config.yaml."""
         file = self.path / "config/config.yaml"
@@ -95,6 +111,25 @@ class Checkout:
     def runs(self, method: str = "SimCLR") -> list[Path]:
         """Folders of the runs of a method."""
         return sorted((self.path / "results/all_results" / method).iterdir())
+
+
+def environment() -> dict[str, str]:
+    """A user's environment: programs beside python come first, and compiled modules are kept."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
+
+
+@cache
+def snakemake_server() -> subprocess.Popen[str]:
+    """It ends with this process, whose pipe it reads."""
+    return subprocess.Popen(
+        [sys.executable, "-P", Path(__file__).with_name("snakemake_server.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+        text=True,
+        bufsize=1,
+    )
 
 
 def copy_project(destination: Path) -> Checkout:
@@ -109,7 +144,6 @@ def copy_project(destination: Path) -> Checkout:
             shutil.copytree(source, destination / name, ignore=ignored)
         else:
             shutil.copy2(source, destination / name)
-    (destination / "config/little.yaml").write_text(DATASETS)
     (destination / "config/config.yaml").write_text(STUDY)
     return Checkout(destination)
 
@@ -121,28 +155,31 @@ def fresh(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def _finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """Made once, by the first of pytest's processes that needs it."""
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable], Checkout]:
+    """`made_once(name, make)`: the project after `make`, by the first of pytest's processes that asks."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    with (folder / "finished.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        checkout = Checkout(folder / "finished")
-        if not checkout.path.exists():
-            made = copy_project(folder / "unfinished")
-            made.run()
-            made.path.rename(checkout.path)
-    return checkout
+
+    def made(name: str, make: Callable[[Checkout], None]) -> Checkout:
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / name).exists():
+                checkout = copy_project(folder / f"unfinished {name}")
+                make(checkout)
+                checkout.path.rename(folder / name)
+        return Checkout(folder / name)
+
+    return made
 
 
 @pytest.fixture
-def finished(_finished: Checkout, tmp_path: Path) -> Checkout:
-    """The project after its study, to be changed at will; dates are kept."""
-    return Checkout(shutil.copytree(_finished.path, tmp_path / "project", symlinks=True))
+def finished(made_once: Callable, tmp_path: Path) -> Checkout:
+    """The project after its study, to be changed at will."""
+    return made_once("finished", Checkout.run).copy(tmp_path / "project")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def require_program() -> Callable[[str], str]:
     """Path of a program; without it the test skips, and fails in continuous integration."""
 
@@ -155,9 +192,9 @@ def require_program() -> Callable[[str], str]:
     return require
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def browser(require_program: Callable[[str], str]) -> Iterator[webdriver.Chrome]:
-    """Chromium without a window and without any network."""
+    """Chromium without a window and without any network but this machine's."""
     options = webdriver.ChromeOptions()
     options.binary_location = require_program("chromium")
     for argument in (
@@ -165,7 +202,7 @@ def browser(require_program: Callable[[str], str]) -> Iterator[webdriver.Chrome]
         "--no-sandbox",
         "--disable-dev-shm-usage",
         "--window-size=1400,1000",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})

@@ -1,8 +1,9 @@
 """Bad input that the whole workflow meets: a clear line, and no file that looks finished."""
 
+import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,37 +29,56 @@ def test_a_key_that_stands_twice_in_a_config_is_told(fresh) -> None:
 
 def test_a_truncated_model_is_named_and_nothing_is_made_of_it(finished) -> None:
     run = finished.runs()[0]
-    model, features = run / "PRETRAINED_MODEL", run / "little-shapes/FEATURES"
+    model, rank = run / "PRETRAINED_MODEL", run / "little-shapes/RANK"
     model.write_bytes(model.read_bytes()[:-100])
-    done = finished.snakemake(str(features.relative_to(finished.path)), check=False)
+    done = finished.snakemake(str(rank.relative_to(finished.path)), check=False)
     assert done.returncode != 0
     assert "PRETRAINED_MODEL: is not a whole safetensors file" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
-    assert not features.exists()
+    assert not rank.exists()
 
 
-def test_a_record_edited_into_invalid_json_is_named(finished) -> None:
-    record = finished.runs()[0] / "RANKME_EVAL"
+def cut_off(run: Path) -> None:
+    record = run / "RANKME_EVAL"
     record.write_text(record.read_text()[:-20] + "oops")
-    done = finished.snakemake(check=False)
-    assert done.returncode != 0
-    assert f"{record.parent.name}/RANKME_EVAL: is not valid JSON" in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
 
 
-def test_a_foreign_file_in_place_of_a_result_is_named(finished) -> None:
+def put_another_kind_there(run: Path) -> None:
+    (run / "little-shapes/ACCURACY").write_bytes((run / "RANKME_EVAL").read_bytes())
+
+
+def write_a_word_for_a_number(run: Path) -> None:
+    record = run / "RANKME_EVAL"
+    content = json.loads(record.read_text())
+    content["datasets"]["little-shapes"]["embedding"]["rankme"] = "high"
+    record.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut_off, "RANKME_EVAL: is not valid JSON"),
+        (put_another_kind_there, "ACCURACY: is a RANKME_EVAL of format 1, expected a ACCURACY"),
+        (write_a_word_for_a_number, "embedding.rankme is 'high', expected a number"),
+    ],
+    ids=["cut off", "foreign", "wrong type"],
+)
+def test_a_damaged_record_is_named(
+    finished, damage: Callable[[Path], None], message: str
+) -> None:
     run = finished.runs()[0]
-    accuracy = run / "little-shapes/ACCURACY"
-    accuracy.write_bytes((run / "RANKME_EVAL").read_bytes())
+    damage(run)
     done = finished.snakemake(check=False)
-    assert (
-        "ACCURACY: is a RANKME_EVAL of format 1, expected a ACCURACY" in done.stderr + done.stdout
-    )
+    told = done.stderr + done.stdout
+    assert done.returncode != 0
+    assert message in told
+    assert run.name in told
+    assert "Traceback" not in told
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
+    """A file system of 64 KiB, of which 4 are left."""
     folder = tmp_path / "small-disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
@@ -69,38 +89,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         )
     if not mounted:
         pytest.skip("needs the right to mount a tmpfs")
+    (folder / "filler").write_bytes(b"x" * 60 * 1024)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_that_fills_up_leaves_no_file_that_looks_finished(finished, small_disk) -> None:
-    (small_disk / "filler").write_bytes(b"x" * 40_000)
-    run = finished.runs()[0]
-    done = finished.python(
-        "scripts/extract_features.py",
-        f"--model={run / 'PRETRAINED_MODEL'}",
-        "--dataset=results/datasets/little-shapes/DATASET",
-        "--device=cpu",
-        f"--output={small_disk / 'FEATURES'}",
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (small_disk / "FEATURES/features.json").exists()
-
-
-def test_a_model_that_does_not_fit_on_the_disk_is_not_written(finished, small_disk) -> None:
-    output = small_disk / "PRETRAINED_MODEL"
-    done = finished.python(
-        "scripts/pretrain.py",
-        "--config=config/config.yaml",
-        "--method=SimCLR",
-        "--source=little-shapes",
-        f"--output={output}",
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not output.exists()
+    model = finished.runs()[0] / "PRETRAINED_MODEL"
+    source = "results/datasets/little-shapes/DATASET"
+    features = ("scripts/finetune.py", f"--model={model}", f"--dataset={source}", "--device=cpu")
+    trained = ("scripts/pretrain.py", "--config=config/config.yaml", "--method=SimCLR")
+    for program in (
+        (*features, f"--features={small_disk / 'FEATURES'}", f"--output={small_disk / 'HEAD'}"),
+        (*trained, "--source=little-shapes", f"--output={small_disk / 'MODEL'}"),
+    ):
+        done = finished.python(*program, check=False)
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+    for name in ("FEATURES/features.json", "HEAD", "MODEL"):
+        assert not (small_disk / name).exists()

@@ -1,17 +1,24 @@
 """Steps that only read numbers start in a fraction of a second: they never load torch."""
 
+import shutil
 
-def test_after_training_and_probing_no_step_needs_torch(fresh, tmp_path, monkeypatch) -> None:
-    fresh.configure(lambda config: config["methods"][0].pop("sweeps"))
-    fresh.configure(lambda config: config.update(targets=[]))
-    fresh.snakemake("--notemp", "--until", "finetune")
-    left = set(fresh.planned())
-    assert {"rank_dataset", "rankme", "accuracy", "collect"} <= left
-    assert not left & {"pretrain", "extract_features", "finetune"}
+from tests.integration.conftest import FIGURE
+
+
+def test_after_training_ranks_and_heads_no_step_needs_torch(finished, tmp_path, monkeypatch) -> None:
+    finished.configure(lambda config: config["methods"][0].pop("sweeps"))
+    finished.configure(lambda config: config.update(targets=[]))
+    (run,) = [run for run in finished.runs() if "temperature=0.1" in run.name]
+    (run / "RANKME_EVAL").unlink()
+    (run / "little-shapes/ACCURACY").unlink()
+    shutil.rmtree(finished.path / "results/plots")
+    finished.snakemake("--notemp", "--until", "finetune")  # its features are left
+    left = set(finished.planned())
+    assert left == {"rankme", "accuracy", "record_study", "collect", "analyse", "plot"}
 
     poison = tmp_path / "poison" / "torch"
     poison.mkdir(parents=True)
     (poison / "__init__.py").write_text("raise ImportError('a cheap step has loaded torch')\n")
     monkeypatch.setenv("PYTHONPATH", str(poison.parent))
-    fresh.run()
-    assert (fresh.path / "results/plots/rank_vs_acc.pdf").exists()
+    finished.run()
+    assert (finished.path / FIGURE).exists()

@@ -10,20 +10,20 @@ from rankme.artefacts import read_record
 from rankme.metrics import METRICS, rankme
 
 
-def test_every_metric_is_in_rankme_eval_for_both_taps_of_each_dataset(finished) -> None:
+def test_every_metric_is_in_rankme_eval_for_both_layers_of_each_dataset(finished) -> None:
     for run in finished.runs():
         datasets = read_record(run / "RANKME_EVAL", "RANKME_EVAL")["datasets"]
         assert set(datasets) == {"little-shapes", "little-textures"}
         for name, measured in datasets.items():
-            for tap in ("embedding", "representation"):
-                found = measured[tap]
-                assert (found["n"], found["k"]) == (64, 8 if tap == "embedding" else 32)
+            for layer in ("embedding", "representation"):
+                found = measured[layer]
+                assert (found["n"], found["k"]) == (64, 8 if layer == "embedding" else 32)
                 assert len(found["singular_values"]) == found["k"]
                 assert all(isinstance(found[metric], float | None) for metric in METRICS)
                 assert None not in (found["lidar"], found["alignment"], found["rankme"])
                 shape = {"images": 12, "views": 3}
                 assert found["settings"]["alignment"] == shape
-                assert ("convergence" in found) == ((name, tap) == ("little-shapes", "embedding"))
+                assert ("convergence" in found) == ((name, layer) == ("little-shapes", "embedding"))
         (point,) = datasets["little-shapes"]["embedding"]["convergence"]
         assert (point["samples"], point["draws"]) == (64, 5)
 
@@ -64,18 +64,11 @@ def test_a_mistake_by_hand_is_one_line(fresh) -> None:
         (("--embeddings=nan.npy",), "nan.npy: holds NaN, infinite or too large values"),
         (("--embeddings=flat.npy",), "flat.npy: has the shape (16,), expected N x K"),
         (("--embeddings=nowhere.npy",), "nowhere.npy: No such file or directory"),
-        (("--features=nowhere",), "nowhere/features.json: cannot be read"),
+        (("--model=nowhere",), "--model needs --dataset; give the DATASET of a prepared dataset"),
+        (("--model=nowhere", "--dataset=nowhere/DATASET"), "nowhere: no such file"),
         (("--embeddings=z.npy", "--output=config"), "--output: config is a folder"),
     ):
         done = fresh.python("scripts/evaluate_rank.py", *arguments, check=False)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"error: {message}")
         assert done.stderr.count("\n") == 1
-
-
-def test_another_setting_of_the_metrics_measures_again_and_trains_nothing(finished) -> None:
-    finished.configure(lambda config: config["rank"].update(pair_rows=32))
-    planned = finished.planned()
-    assert (planned["rank_dataset"], planned["rankme"]) == (4, 2)
-    assert "pretrain" not in planned
-    assert "prepare_dataset" not in planned

@@ -5,37 +5,25 @@ import subprocess
 import numpy as np
 
 from rankme.artefacts import load_arrays, read_metadata
-
-RUN = (
-    "scripts/pretrain.py",
-    "--method=SimCLR",
-    "--source=little-shapes",
-    "--config=config/config.yaml",
-    "--device=cpu",
-)
+from tests.integration.test_by_hand import BY_HAND
 
 
 def torchrun(checkout, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Two processes of the program."""
-    return checkout.python(
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        *RUN,
-        *arguments,
-        check=False,
-    )
+    words = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *BY_HAND)
+    return checkout.python(*words, "--method=SimCLR", "--device=cpu", *arguments, check=False)
 
 
-def test_the_command_of_one_process_also_trains_in_two(fresh) -> None:
-    done = torchrun(fresh, "--output=two/MODEL")
+def test_the_command_of_one_process_also_trains_in_two(finished) -> None:
+    done = torchrun(finished, "--output=two/MODEL")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("completed after step") == 1
-    fresh.python(*RUN, "--output=one/MODEL")
-    one, two = (fresh.path / name / "MODEL" for name in ("one", "two"))
+    (run,) = [run for run in finished.runs() if "temperature=0.1" in run.name]
+    one, two = run / "PRETRAINED_MODEL", finished.path / "two/MODEL"
     assert sorted(p.name for p in two.parent.iterdir()) == ["MODEL", "TRAINING_LOG"]
-    assert read_metadata(two, "PRETRAINED_MODEL")["provenance"]["device"] == "2 x cpu"
+    metadata = read_metadata(two, "PRETRAINED_MODEL")
+    assert metadata["run"] == read_metadata(one, "PRETRAINED_MODEL")["run"]
+    assert metadata["provenance"]["device"] == "2 x cpu"
     expected, found = load_arrays(one), load_arrays(two)
     assert found.keys() == expected.keys()
     for name, array in expected.items():

@@ -1,12 +1,10 @@
 """A pretraining job that is killed or stopped under Snakemake goes on where it was."""
 
-import os
 import random
+import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -16,33 +14,33 @@ from rankme.artefacts import read_metadata
 EPOCHS = 30
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as Snakemake gives the job: sums in another order differ in their last bits."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-def make_interruptible(checkout) -> None:
-    """One run of some seconds, with a checkpoint at every step."""
+def one_run_of_some_seconds(checkout) -> None:
+    """Its source is prepared."""
     checkout.configure(lambda config: config["training"].update(epochs=EPOCHS))
     checkout.configure(lambda config: config["methods"][0].pop("sweeps"))
-    loop = checkout.path / "scripts/rankme/training/loop.py"
+
+
+@pytest.fixture
+def undisturbed(made_once):
+    """The project after that run, which was trained in one go."""
+
+    def train(checkout) -> None:
+        one_run_of_some_seconds(checkout)
+        checkout.snakemake("--until", "pretrain")
+
+    return made_once("undisturbed", train)
+
+
+@pytest.fixture
+def interruptible(undisturbed, tmp_path):
+    """The project before that run, which writes a checkpoint at every step."""
+    project = undisturbed.copy(tmp_path / "project")
+    shutil.rmtree(project.path / "results/all_results")
+    loop = project.path / "scripts/rankme/training/loop.py"
     text = loop.read_text()
     assert "CHECKPOINT_SECONDS = 60.0" in text
     loop.write_text(text.replace("CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 0.0"))
-
-
-def start(checkout, *arguments: str) -> subprocess.Popen[str]:
-    """Snakemake up to the model, in the background."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.Popen(
-        ["snakemake", "--until", "pretrain", *arguments],
-        cwd=checkout.path,
-        env=os.environ | {"PATH": programs},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return project
 
 
 def interrupt(checkout, snakemake: subprocess.Popen[str], number: signal.Signals) -> None:
@@ -60,21 +58,14 @@ def interrupt(checkout, snakemake: subprocess.Popen[str], number: signal.Signals
     training.send_signal(number)
 
 
-def assert_as_if_undisturbed(checkout) -> None:
+def assert_as_if_undisturbed(checkout, undisturbed) -> None:
     """The model has the weights of one trained in one go; no checkpoint is left."""
-    checkout.python(
-        "scripts/pretrain.py",
-        "--method=SimCLR",
-        "--source=little-shapes",
-        "--config=config/config.yaml",
-        "--device=cpu",
-        "--output=undisturbed/MODEL",
+    (run,), (other,) = checkout.runs(), undisturbed.runs()
+    resumed, whole = (
+        read_metadata(folder / "PRETRAINED_MODEL", "PRETRAINED_MODEL") for folder in (run, other)
     )
-    (run,) = checkout.runs()
-    models = [run / "PRETRAINED_MODEL", checkout.path / "undisturbed/MODEL"]
-    resumed, undisturbed = (read_metadata(model, "PRETRAINED_MODEL") for model in models)
-    assert resumed["run"] == undisturbed["run"]
-    assert resumed["weights_sha256"] == undisturbed["weights_sha256"]
+    assert resumed["run"] == whole["run"]
+    assert resumed["weights_sha256"] == whole["weights_sha256"]
     assert not list(run.glob("*CHECKPOINT*"))
     assert len((run / "TRAINING_LOG").read_text().splitlines()) == EPOCHS
     (log,) = (checkout.path / "logs/pretrain/SimCLR").iterdir()
@@ -82,20 +73,20 @@ def assert_as_if_undisturbed(checkout) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_run_goes_on_when_snakemake_is_started_again(fresh, number) -> None:
-    make_interruptible(fresh)
-    snakemake = start(fresh)
-    interrupt(fresh, snakemake, number)
+def test_a_run_goes_on_when_snakemake_is_started_again(
+    interruptible, undisturbed, number: signal.Signals
+) -> None:
+    snakemake = interruptible.start("--until", "pretrain")
+    interrupt(interruptible, snakemake, number)
     _, errors = snakemake.communicate(timeout=120)
     assert snakemake.returncode == 1, errors
-    fresh.snakemake("--until", "pretrain")
-    assert_as_if_undisturbed(fresh)
+    interruptible.snakemake("--until", "pretrain")
+    assert_as_if_undisturbed(interruptible, undisturbed)
 
 
-def test_a_run_that_was_asked_to_stop_goes_on_in_a_retry(fresh) -> None:
-    make_interruptible(fresh)
-    snakemake = start(fresh, "--retries", "1")
-    interrupt(fresh, snakemake, signal.SIGTERM)
+def test_a_run_that_was_asked_to_stop_goes_on_in_a_retry(interruptible, undisturbed) -> None:
+    snakemake = interruptible.start("--until", "pretrain", "--retries", "1")
+    interrupt(interruptible, snakemake, signal.SIGTERM)
     _, errors = snakemake.communicate(timeout=120)
     assert snakemake.returncode == 0, errors
-    assert_as_if_undisturbed(fresh)
+    assert_as_if_undisturbed(interruptible, undisturbed)

@@ -12,36 +12,67 @@ import sys
 from pathlib import Path
 
 from snakemake.logging import logger
+from snakemake.utils import update_config
 
-sys.path[:0] = [
-    str(Path(workflow.basedir) / folder) for folder in ("workflow", "scripts")
-]
-import checks
-import study
+# The library of this very checkout, also where another one is installed.
+HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+sys.path.insert(0, str(HOME / "scripts"))
+from rankme.artefacts import Tree
 from rankme.errors import UserError
-from rankme.schema import read_yaml
+from rankme.plugins import declared, files
+from rankme.study.checks import warnings
+from rankme.study.config import DEFAULT_CONFIG, load_study, study_name
+from rankme.study.identity import canonical
+from rankme.study.runs import runs
+from rankme.study.targets import misplaced
 from rankme.tracking import destination
+from rankme.yaml_files import from_text, read_yaml
 
+# A study is one file: one given by --configfile replaces the default study as a whole. Its own is
+# the caller's where there is one, as with --directory.
+if not workflow.overwrite_configfiles:
+    configfile: DEFAULT_CONFIG if Path(DEFAULT_CONFIG).exists() else str(HOME / DEFAULT_CONFIG)
+
+
+# What --config gives is text at every depth.
+update_config(config, from_text(workflow.config_settings.config or {}))
 try:
     for file in workflow.configfiles:
         read_yaml(file)  # Snakemake lets a second key of one name win; this refuses it.
-    STUDY = checks.load_study(config)
+    STUDY = load_study(config, study_name(workflow.overwrite_configfiles))
+    RUNS = {(run.method, run.name): run for run in runs(STUDY)}
+    # Snakemake reads this file before it looks at its targets.
+    if mistake := misplaced(sys.argv[1:], STUDY, RUNS):
+        raise UserError(mistake)
 except UserError as error:
     sys.exit(f"error in the config:\n{error}")
-for warning in checks.warnings(STUDY):
+for warning in warnings(STUDY):
     logger.warning(f"warning: {warning}")
 
-RUNS = {(run.method, run.name): run for run in study.runs(STUDY)}
-DATASETS = study.evaluation_datasets(STUDY)
-LABELLED = study.labelled_datasets(STUDY)
-COMPUTE = STUDY["compute"]
+# Paths below the working directory, as Snakemake tracks them; programs as seen from there.
+TREE = Tree("<results>")
+RUN = TREE.run("{method}", "{hparams}")
+EVALUATION = RUN.dataset("{dataset}")
+FILES = TREE.study(STUDY.study)
+RESULTS = workflow.pathvars.apply("<results>")
+SCRIPTS = os.path.relpath(HOME / "scripts")
+
+COMPUTE = STUDY.compute
+LABELLED = STUDY.labelled_datasets
+FIGURES = {
+    name: offer["TITLE"]
+    for name, file in files("plots").items()
+    if "TITLE" in (offer := declared(file))
+}
 
 # Of a step that evaluates a model. All steps name the same device and kind of GPU, whether they use it
 # or not: Snakemake makes one cluster job of several steps only if their strings agree.
-EVALUATION = {"device": COMPUTE["device"], "gpu_model": COMPUTE["gpu_kind"]}
+EVALUATION_DEVICE = {"device": COMPUTE.device, "gpu_model": COMPUTE.gpu_kind}
 
-# Of a pretraining job on several nodes: one task a node, and as many GPUs on each.
-NODES = study.node_resources(COMPUTE)
+# For the first page of the report.
+config["study"] = STUDY.study
+config["digest"] = STUDY.digest[:12]
+config["answer"] = str(Tree(RESULTS).study(STUDY.study).answer)
 
 # Inside a cluster job Snakemake reads no profile: its steps take turns there as well.
 if not workflow.is_main_process:
@@ -51,15 +82,13 @@ if not workflow.is_main_process:
 # again; in between, shells and Snakemake would die of it.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
-# Library files by which every cheap step reads and writes.
-READING = ("artefacts.py", "cli.py", "errors.py", "files.py", "schema.py")
+if STUDY.tracking.uri:
+    os.environ.setdefault(destination.URI, STUDY.tracking.uri)
+if STUDY.tracking.live:
+    os.environ[destination.LIVE] = STUDY.study
 
-# Kept out of STUDY, which rules hand to programs: where results are published decides none of them.
-TRACKING = STUDY.pop("tracking")
-if TRACKING["uri"]:
-    os.environ.setdefault(destination.URI, TRACKING["uri"])
-if TRACKING["live"]:
-    os.environ[destination.LIVE] = STUDY["study"]
+# Library files by which every cheap step reads and writes.
+READING = ("artefacts.py", "cli.py", "errors.py", "files.py", "study/*.py", "yaml_files.py")
 
 
 wildcard_constraints:
@@ -70,52 +99,55 @@ wildcard_constraints:
 
 def run_settings(wildcards):
     """Everything that decides a run's weights, as JSON: a plain string, so that it is tracked."""
-    return json.dumps(RUNS[wildcards.method, wildcards.hparams].settings)
+    return canonical(RUNS[wildcards.method, wildcards.hparams].settings)
 
 
 def declaration(wildcards):
     """What decides a dataset's pixels and labels, as JSON; not where its files lie."""
-    return json.dumps(study.data_declaration(STUDY, wildcards.dataset))
+    return canonical(STUDY.datasets[wildcards.dataset].pixels)
 
 
-def for_all_runs(pattern):
-    """A pattern with {method} and {hparams}, and {dataset} if labelled, for all runs."""
-    return [
-        path
-        for method, hparams in RUNS
-        for path in expand(pattern, method=method, hparams=hparams, dataset=LABELLED)
-    ]
+def whole_declaration(wildcards):
+    """The declaration, with the place of the files."""
+    return canonical(STUDY.datasets[wildcards.dataset])
+
+
+def for_all_runs(name):
+    """A file of every run, by its name in `RunFiles`."""
+    return [getattr(TREE.run(*run), name) for run in RUNS]
+
+
+def accuracies(wildcards):
+    """ACCURACY of every run on every labelled dataset."""
+    return [TREE.run(*run).dataset(name).accuracy for run in RUNS for name in LABELLED]
 
 
 def memory(wildcards, attempt):
-    """MB of memory of a job that trains or runs an encoder, doubled at each retry."""
-    return min(COMPUTE["mem_mb"] * 2 ** (attempt - 1), COMPUTE["max_mem_mb"])
+    """MB of memory of a job that trains or runs an encoder."""
+    return COMPUTE.memory(attempt)
 
 
 def training_time(wildcards, attempt):
-    """Time limit of a pretraining job in minutes, doubled at each retry."""
-    return min(COMPUTE["runtime"] * 2 ** (attempt - 1), COMPUTE["max_runtime"])
+    """Time limit of a pretraining job in minutes."""
+    return COMPUTE.training_time(attempt)
 
 
 def evaluation_time(wildcards, attempt):
-    """Time limit of one step of an evaluation in minutes, doubled at each retry."""
-    return min(
-        COMPUTE["evaluation_runtime"] * 2 ** (attempt - 1), COMPUTE["max_runtime"]
-    )
+    """Time limit of one step of an evaluation in minutes."""
+    return COMPUTE.evaluation_time(attempt)
 
 
 def show_answer():
-    """Say which run to use; the sentences stand before the table of claims."""
-    answer = Path(STUDY["pathvars"]["results"], "tables", "answer.rst")
-    if answer.exists():
-        sentences = answer.read_text().partition(".. csv-table")[0]
-        logger.info(sentences.replace("\\", "").strip())
+    """Say which run to use, if the answer there is that of this very study."""
+    answer = Tree(RESULTS).study(STUDY.study).answer
+    words = answer.read_text(encoding="utf-8") if answer.exists() else ""
+    if STUDY.digest[:12] in words:
+        logger.info(words.partition(".. csv-table")[0].replace("\\", "").strip())
 
 
 def code(*patterns):
     """Python files of the library that a cheap step depends on: edited, the step is done again."""
+    library = HOME / "scripts/rankme"
     return sorted(
-        str(file.relative_to(workflow.basedir))
-        for pattern in patterns
-        for file in Path(workflow.basedir, "scripts/rankme").glob(pattern)
+        os.path.relpath(file) for pattern in patterns for file in library.glob(pattern)
     )

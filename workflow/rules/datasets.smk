@@ -4,9 +4,9 @@ rule prepare_dataset:
     Before all else: what is wrong with a dataset is told before an hour of training is spent.
     """
     output:
-        manifest="<results>/datasets/{dataset}/DATASET",
+        manifest=TREE.dataset("{dataset}") / "DATASET",
         arrays=expand(
-            "<results>/datasets/{{dataset}}/{split}_{part}.npy",
+            f"{TREE.dataset('{{dataset}}')}/{{split}}_{{part}}.npy",
             split=["train", "test"],
             part=["images", "labels"],
         ),
@@ -19,13 +19,13 @@ rule prepare_dataset:
         "../../envs/environment.yaml"
     threads: 32
     resources:
-        declarations=STUDY["declarations"],
+        declaration=whole_declaration,
         mem_mb=2000,
         runtime=240,
     params:
         declaration=declaration,
         folder=subpath(output.manifest, parent=True),
     shell:
-        "python scripts/prepare_dataset.py --name {wildcards.dataset}"
-        " --datasets {resources.declarations:q} --workers {threads}"
+        "python {SCRIPTS:q}/prepare_dataset.py --name {wildcards.dataset}"
+        " --declaration {resources.declaration:q} --workers {threads}"
         " --output {params.folder:q} > {log:q} 2>&1"

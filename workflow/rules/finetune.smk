@@ -1,53 +1,53 @@
 rule finetune:
     """New heads on the frozen encoder, trained on one dataset (steps 10 to 13).
 
-    Model and images are read again where the heads are trained on augmented images.
+    The features that it extracts for that are left for the next step, and removed after it.
     """
     input:
-        features="<results>/all_results/{method}/{hparams}/{dataset}/FEATURES",
-        model="<results>/all_results/{method}/{hparams}/PRETRAINED_MODEL",
-        dataset="<results>/datasets/{dataset}/DATASET",
+        model=RUN.model,
+        dataset=TREE.dataset("{dataset}") / "DATASET",
     output:
-        model="<results>/all_results/{method}/{hparams}/{dataset}/FINETUNED_MODEL",
+        model=EVALUATION.head,
+        features=temp(directory(EVALUATION.features)),
     log:
         "<logs>/finetune/{method}/{hparams}/{dataset}.log",
     group:
         "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
-    threads: COMPUTE["threads"]
+    threads: COMPUTE.threads
     resources:
-        **EVALUATION,
-        gpu=min(1, COMPUTE["gpus"]),
-        turn=min(1, COMPUTE["gpus"]),
+        **EVALUATION_DEVICE,
+        gpu=min(1, COMPUTE.gpus),
+        turn=min(1, COMPUTE.gpus),
         mem_mb=memory,
         runtime=evaluation_time,
     params:
-        probe=json.dumps(STUDY["probe"]),
+        probe=canonical(STUDY.probe),
     shell:
-        "python scripts/finetune.py --features {input.features:q} --probe {params.probe:q}"
-        " --model {input.model:q} --dataset {input.dataset:q} --device {resources.device}"
-        " --output {output.model:q} > {log:q} 2>&1"
+        "python {SCRIPTS:q}/finetune.py --model {input.model:q} --dataset {input.dataset:q}"
+        " --probe {params.probe:q} --device {resources.device}"
+        " --features {output.features:q} --output {output.model:q} > {log:q} 2>&1"
 
 
 rule accuracy:
     """Accuracy of these heads on test images that nothing has seen (steps 14 and 15)."""
     input:
-        features="<results>/all_results/{method}/{hparams}/{dataset}/FEATURES",
-        head="<results>/all_results/{method}/{hparams}/{dataset}/FINETUNED_MODEL",
+        features=EVALUATION.features,
+        head=EVALUATION.head,
     output:
-        accuracy="<results>/all_results/{method}/{hparams}/{dataset}/ACCURACY",
+        accuracy=EVALUATION.accuracy,
     log:
         "<logs>/accuracy/{method}/{hparams}/{dataset}.log",
     group:
         "evaluate-{method}-{hparams}"
     conda:
         "../../envs/environment.yaml"
-    threads: COMPUTE["threads"]
+    threads: COMPUTE.threads
     resources:
-        **EVALUATION,
+        **EVALUATION_DEVICE,
         mem_mb=2000,
         runtime=evaluation_time,
     shell:
-        "python scripts/evaluate_accuracy.py --features {input.features:q} --head {input.head:q}"
-        " --output {output.accuracy:q} > {log:q} 2>&1"
+        "python {SCRIPTS:q}/evaluate_accuracy.py --features {input.features:q}"
+        " --head {input.head:q} --output {output.accuracy:q} > {log:q} 2>&1"

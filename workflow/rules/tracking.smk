@@ -5,21 +5,20 @@ rule publish:
     stands in `params` or in the command is kept by Snakemake, and shown.
     """
     input:
+        study=FILES.record,
         results=rules.results.input,
-        script="scripts/publish.py",
-        code=code("tracking/*.py"),
+        code=code("../publish.py", "tracking/*.py"),
     output:
-        published="<results>/tracking/PUBLISHED",
+        published=FILES.published,
     log:
-        "<logs>/publish.log",
+        f"<logs>/{STUDY.study}/publish.log",
     localrule: True
     conda:
         "../../envs/environment.yaml"
     threads: 4
     params:
-        study=json.dumps(STUDY),
-        models="--models" if TRACKING["models"] else "",
+        models="--models" if STUDY.tracking.models else "",
         destination=destination.fingerprint(os.environ.get(destination.URI, "")),
     shell:
-        "python {input.script} --study {params.study:q} {params.models}"
-        " --workers {threads} --output {output.published:q} > {log:q} 2>&1"
+        "python {SCRIPTS:q}/publish.py --study {input.study:q} --results {RESULTS:q}"
+        " {params.models} --workers {threads} --output {output.published:q} > {log:q} 2>&1"

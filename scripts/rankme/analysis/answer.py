@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,50 +11,78 @@ import pandas as pd
 from rankme.analysis.groups import ALL_SWEEPS, MEAN, NON_DEGENERATE
 from rankme.analysis.pick import sentences
 from rankme.analysis.selection import HIGHEST
+from rankme.analysis.tables import Label
 from rankme.analysis.verdicts import OVERALL
 
 
 def answer(
-    picks: pd.DataFrame, selection: pd.DataFrame, claims: pd.DataFrame, results_folder: str
+    label: Label,
+    results: pd.DataFrame,
+    picks: pd.DataFrame,
+    selection: pd.DataFrame,
+    claims: pd.DataFrame,
+    tree: Path,
 ) -> str:
     """The study's answer as reStructuredText: its first paragraphs are plain sentences.
 
     Args:
+        label: whose answer it is.
+        results: table of `rankme.analysis.collect.results_table`.
         picks: table of `rankme.analysis.pick.pick`.
         selection: table of `rankme.analysis.selection.select`.
         claims: table of `rankme.analysis.verdicts.judge`.
-        results_folder: what paths to models begin with.
+        tree: the results tree, with which paths to models begin.
     """
-    lines = [*sentences(picks, results_folder)]
+    lines = [_head(label, results), *sentences(picks, tree)]
     if len(picks) > 1:
         lines.append("RankMe compares runs of one method; it does not say which method is better.")
-    costs = list(_costs(selection))
-    lines += costs or ["No dataset has labels, so that what these choices cost is not known."]
+    if results["top1"].notna().any():
+        lines += _costs(selection)
+    elif len(picks):
+        lines.append("No dataset has labels, so that what these choices cost is not known.")
     return "\n\n".join([*map(_plain, lines), _verdicts(claims)]) + "\n"
 
 
+def _head(label: Label, results: pd.DataFrame) -> str:
+    """Whose runs this is about, and how many."""
+    runs = results.drop_duplicates(["method", "run"])
+    controls = runs[runs["control"].astype(bool)]
+    head = f"Study {label.study} (digest {label.digest}), {_count(len(runs), 'run')}"
+    if controls.empty:
+        return f"{head}."
+    names = ", ".join(controls["method"].unique())
+    if len(controls) < len(runs):
+        return f"{head}, of which {_count(len(controls), 'control')} ({names})."
+    return f"{head} of controls alone ({names}): there is no run to choose."
+
+
 def _costs(selection: pd.DataFrame) -> Iterator[str]:
-    """What RankMe's choice among all sound runs of a method loses against labels."""
+    """What RankMe's choice among all non-degenerate runs of a method loses against labels."""
     chosen = selection[
         (selection["sweep"] == ALL_SWEEPS)
         & (selection["runs"] == NON_DEGENERATE)
         & (selection["metric"] == "rankme")
-        & (selection["tap"] == "embedding")
+        & (selection["layer"] == "embedding")
         & (selection["rule"] == HIGHEST)
-        & selection["regret"].notna()
+        & (selection["n"] > 0)
         & selection["role"].isin(["source", "mean"])
     ]
     for method, rows in chosen.groupby("method", sort=False):
+        known = rows[rows["regret"].notna()]
+        if known.empty:
+            why = rows["reason"].iloc[0]
+            yield f"What choosing a {method} run by RankMe costs is not known: {why}."
+            continue
         parts = [
-            f"{100 * row['regret']:.1f} points{_between(row)} on "
+            f"{100 * row['regret']:.1f} points{_interval(row)} on "
             f"{f'the {MEAN}' if row['role'] == 'mean' else row['dataset']}"
-            for row in rows.to_dict("records")
+            for row in known.to_dict("records")
         ]
-        among = f"choosing among {int(rows['n'].max())} {method} runs by RankMe"
+        among = f"choosing among {int(known['n'].max())} {method} runs by RankMe"
         yield f"Against labels, {among} loses {', '.join(parts)}."
 
 
-def _between(row: dict[Any, Any]) -> str:
+def _interval(row: dict[Any, Any]) -> str:
     if pd.isna(row["regret_low"]):
         return ""
     return f" ({100 * row['regret_low']:.1f} to {100 * row['regret_high']:.1f})"
@@ -76,6 +105,10 @@ def _verdicts(claims: pd.DataFrame) -> str:
     names = '"", "claim", "verdict", "statistic (95 % interval)", "n", "of what, or why"'
     options = f"   :header: {names}\n   :widths: 5 32 14 18 5 26"
     return f".. csv-table:: {title}\n{options}\n\n{body}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _plain(value: object) -> str:

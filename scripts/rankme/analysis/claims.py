@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import linregress, t
 
-from rankme.analysis.coefficients import resampled_ranks
+from rankme.analysis.coefficients import weighted_spearman
 from rankme.analysis.curves import halving
 from rankme.analysis.groups import MEAN, Group
 from rankme.analysis.resampling import (
@@ -55,15 +55,17 @@ def _claim(name: str, criterion: str) -> Callable[[Finder], Finder]:
     return register
 
 
+def _too_few(n: int, needed: int, what: str = "runs") -> str:
+    """Why nothing can be said of so few; "" where something can."""
+    return f"{n} {what}, at least {needed} are needed" if n < needed else ""
+
+
 def _correlation(
     scope: str, x: np.ndarray, y: np.ndarray, above: float, name: str = "spearman"
 ) -> Finding:
     row = correlate_columns(x, y)
     statistic = {"spearman": "Spearman's rho", "pearson": "Pearson's r"}[name]
-    reason = row.get("reason", "")
-    if not reason and row["n"] < RUNS_OF_METHOD:
-        reason = f"{row['n']} runs, at least {RUNS_OF_METHOD} are needed"
-    if reason:
+    if reason := row.get("reason", "") or _too_few(row["n"], RUNS_OF_METHOD):
         return Finding(scope, statistic, n=row["n"], reason=reason)
     value, low, high, p = (float(row[name + end]) for end in ("", "_low", "_high", "_p"))
     test = p if above == 0 else 0.0
@@ -95,38 +97,31 @@ def _rank_and_accuracy(group: Group, roles: set[str]) -> Iterator[Finding]:
 @_claim("C3", "on the source: mean regret over sweeps < 0.5 points, worst < 1.4")
 def small_regret(evidence: Evidence) -> Iterator[Finding]:
     """Selecting by RankMe loses little against labels."""
-    yield from _over_sweeps(
-        evidence, ("rankme",), "mean regret in points", lambda r: r[0].mean(axis=0), (-inf, 0.5)
-    )
-    yield from _over_sweeps(
-        evidence, ("rankme",), "worst regret in points", lambda r: r[0].max(axis=0), (-inf, 1.4)
-    )
+    own = ("rankme",)
+    mean, worst = "mean regret in points", "worst regret in points"
+    yield _sweep_finding(evidence, own, mean, lambda r: r[0].mean(axis=0), (-inf, 0.5))
+    yield _sweep_finding(evidence, own, worst, lambda r: r[0].max(axis=0), (-inf, 1.4))
 
 
 @_claim("C4", "alpha-ReQ's mean and worst regret over sweeps are larger")
 def better_than_alpha_req(evidence: Evidence) -> Iterator[Finding]:
     """RankMe beats alpha-ReQ in the mean and in the worst case."""
     statistic = "regret of alpha-ReQ less that of RankMe, in points"
-    metrics, within = ("alpha_req", "rankme"), (0, inf)
-    yield from _over_sweeps(
-        evidence, metrics, f"mean {statistic}", lambda r: (r[0] - r[1]).mean(axis=0), within
-    )
-    yield from _over_sweeps(
-        evidence,
-        metrics,
-        f"worst {statistic}",
-        lambda r: r[0].max(axis=0) - r[1].max(axis=0),
-        within,
-    )
+    reductions: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        f"mean {statistic}": lambda r: (r[0] - r[1]).mean(axis=0),
+        f"worst {statistic}": lambda r: r[0].max(axis=0) - r[1].max(axis=0),
+    }
+    for name, reduce in reductions.items():
+        yield _sweep_finding(evidence, ("alpha_req", "rankme"), name, reduce, (0, inf))
 
 
-def _over_sweeps(
+def _sweep_finding(
     evidence: Evidence,
     metrics: tuple[str, ...],
     statistic: str,
     reduce: Callable[[np.ndarray], np.ndarray],
     within: tuple[float, float],
-) -> Iterator[Finding]:
+) -> Finding:
     """A statistic of regrets (metrics, sweeps, B), resampled over sweeps and over their runs."""
     sweeps = [
         group
@@ -134,13 +129,9 @@ def _over_sweeps(
         if evidence.source and len(group.runs) >= RUNS_OF_SWEEP
         if set(metrics) <= set(group.scores().dropna(axis=1))
     ]
-    if len(sweeps) < SWEEPS:
-        reason = (
-            f"{len(sweeps)} sweeps of {RUNS_OF_SWEEP} or more runs with labels, "
-            f"at least {SWEEPS} are needed"
-        )
-        yield Finding("all sweeps", statistic, n=len(sweeps), within=within, reason=reason)
-        return
+    kind = f"sweeps of {RUNS_OF_SWEEP} or more runs with labels"
+    if reason := _too_few(len(sweeps), SWEEPS, kind):
+        return Finding("all sweeps", statistic, n=len(sweeps), within=within, reason=reason)
     generator = np.random.default_rng(SEED)
     found = [_regrets(g, str(evidence.source), metrics, generator) for g in sweeps]
     observed, resampled = zip(*found, strict=True)
@@ -148,7 +139,7 @@ def _over_sweeps(
     regrets = np.stack(resampled, axis=1)
     drawn = generator.integers(len(sweeps), size=(len(sweeps), regrets.shape[2]))
     interval = percentile_interval(reduce(np.take_along_axis(regrets, drawn[None], axis=1)))
-    yield Finding("all sweeps", statistic, float(value), *interval, len(sweeps), within)
+    return Finding("all sweeps", statistic, float(value), *interval, len(sweeps), within)
 
 
 def _regrets(
@@ -167,10 +158,7 @@ def _regrets(
     return found[0][:, 0], found[1]
 
 
-@_claim(
-    "C5",
-    "mean over targets: loses < 0.5 points for VICReg and its kin, < 1 for SimCLR",
-)
+@_claim("C5", "mean over targets: loses < 0.5 points for VICReg and its kin, < 1 for SimCLR")
 def matches_source_oracle(evidence: Evidence) -> Iterator[Finding]:
     """On the targets, RankMe matches the source's accuracy as a selector."""
     statistic = "top-1 of RankMe's run less that of the source oracle's, in points"
@@ -179,8 +167,7 @@ def matches_source_oracle(evidence: Evidence) -> Iterator[Finding]:
             continue
         scope, within = f"{group.method}, {MEAN}", (MATCHES[group.method], inf)
         n = len(group.runs)
-        if n < RUNS_TO_SELECT:
-            reason = f"{n} runs, at least {RUNS_TO_SELECT} are needed"
+        if reason := _too_few(n, RUNS_TO_SELECT):
             yield Finding(scope, statistic, n=n, within=within, reason=reason)
             continue
         oods = _POINTS * group.accuracy[MEAN].to_numpy(float)
@@ -203,10 +190,7 @@ def rank_carries_over(evidence: Evidence) -> Iterator[Finding]:
             yield _correlation(f"{group.method}, {target}", here, there, 0.99, "pearson")
 
 
-@_claim(
-    "C7",
-    "at 12.5 samples a dimension or fewer, half the samples move RankMe by < 2 %",
-)
+@_claim("C7", "at 12.5 samples a dimension or fewer, half the samples move RankMe by < 2 %")
 def samples_suffice(evidence: Evidence) -> Iterator[Finding]:
     """25,600 samples suffice at dimension 2048."""
     scope, statistic, within = "all runs", "change of RankMe at half the samples, in %", (-2.0, 2.0)
@@ -214,16 +198,12 @@ def samples_suffice(evidence: Evidence) -> Iterator[Finding]:
         reason = "RankMe against sample size was not measured"
         yield Finding(scope, statistic, within=within, reason=reason)
         return
-    halved = evidence.of_sound_runs(halving(evidence.convergence))
+    halved = evidence.non_degenerate_rows(halving(evidence.convergence))
     change, n = 100 * halved["change"].to_numpy(float), len(halved)
     ratio = (halved["samples"] / halved["k"]).max()
     value = float(change.mean()) if n else nan
-    reason = ""
-    if n < RUNS_OF_METHOD:
-        reason = f"{n} runs, at least {RUNS_OF_METHOD} are needed"
-    elif ratio > SAMPLES_PER_DIMENSION:
-        reason = f"{ratio:.3g} samples a dimension, more than the {SAMPLES_PER_DIMENSION} claimed"
-    if reason:
+    many = f"{ratio:.3g} samples a dimension, more than the {SAMPLES_PER_DIMENSION} claimed"
+    if reason := _too_few(n, RUNS_OF_METHOD) or (many if ratio > SAMPLES_PER_DIMENSION else ""):
         yield Finding(scope, statistic, value, n=n, within=within, reason=reason)
         return
     interval = percentile_interval(resampled_means(change))
@@ -273,8 +253,8 @@ def plateau_above_classes(evidence: Evidence) -> Iterator[Finding]:
         rank, top1 = group.runs["rankme"].to_numpy(float), group.accuracy[source].to_numpy(float)
         above = rank > classes
         n, scope = int(above.sum()), f"{group.method}, {source}"
-        if n < RUNS_OF_METHOD or np.ptp(rank[above]) == 0:
-            reason = f"{n} runs of RankMe above the classes, at least {RUNS_OF_METHOD} are needed"
+        reason = _too_few(n, RUNS_OF_METHOD, "runs of RankMe above the classes")
+        if reason := reason or ("" if np.ptp(rank[above]) else "RankMe is the same in all runs"):
             yield Finding(scope, statistic, n=n, within=within, reason=reason)
             continue
         fit = linregress(np.log2(rank[above]), _POINTS * top1[above])
@@ -292,8 +272,7 @@ def no_good_run_of_low_rank(evidence: Evidence) -> Iterator[Finding]:
     source, names = evidence.source, ("top1", "top1_low", "top1_high")
     for group in evidence.methods if source else ():
         scope, n = f"{group.method}, {source}", len(group.runs)
-        if n < RUNS_TO_SELECT:
-            reason = f"{n} runs, at least {RUNS_TO_SELECT} are needed"
+        if reason := _too_few(n, RUNS_TO_SELECT):
             yield Finding(scope, "points behind the best run", n=n, reason=reason)
             continue
         rank = group.runs["rankme"].to_numpy(float)
@@ -302,8 +281,7 @@ def no_good_run_of_low_rank(evidence: Evidence) -> Iterator[Finding]:
         yield _gap(scope, "best run of low rank: points behind the best", bounds, low, 1, max)
         worst = _gap(scope, "worst run of full rank: points behind the best", bounds, full, 5, min)
         if worst.high <= 5:
-            reason = f"no such run among {n}, which does not rule them out"
-            worst = replace(worst, reason=reason)
+            worst = replace(worst, reason=f"no such run among {n}, which does not rule them out")
         yield worst
 
 
@@ -339,8 +317,7 @@ def fails_across_methods(evidence: Evidence) -> Iterator[Finding]:
     statistic = "mean rho within methods less rho across them"
     source = evidence.source
     usable = [g for g in evidence.methods if source and len(g.runs) >= RUNS_OF_METHOD]
-    if len(usable) < 2:
-        reason = f"{len(usable)} methods of {RUNS_OF_METHOD} or more runs, at least 2 are needed"
+    if reason := _too_few(len(usable), 2, f"methods of {RUNS_OF_METHOD} or more runs"):
         yield Finding("all methods", statistic, n=len(usable), reason=reason)
         return
     generator = np.random.default_rng(SEED)
@@ -349,10 +326,10 @@ def fails_across_methods(evidence: Evidence) -> Iterator[Finding]:
         for g in usable
     ]
     counts = [generator.permutation(resample_counts(len(part))) for part in columns]
-    value = _within_less_across(columns, [np.ones((1, len(part))) for part in columns])[0]
+    value = _rho_gap(columns, [np.ones((1, len(part))) for part in columns])[0]
     # In blocks: all ranks of ten thousand runs in all resamples at once would take gigabytes.
     blocks = [
-        _within_less_across(columns, [part[start : start + _BLOCK] for part in counts])
+        _rho_gap(columns, [part[start : start + _BLOCK] for part in counts])
         for start in range(0, RESAMPLES, _BLOCK)
     ]
     interval = percentile_interval(np.concatenate(blocks))
@@ -360,7 +337,7 @@ def fails_across_methods(evidence: Evidence) -> Iterator[Finding]:
     yield Finding("all methods", statistic, float(value), *interval, n, (0, inf))
 
 
-def _within_less_across(columns: list[np.ndarray], counts: list[np.ndarray]) -> np.ndarray:
+def _rho_gap(columns: list[np.ndarray], counts: list[np.ndarray]) -> np.ndarray:
     within = np.mean([_rho(c, w) for c, w in zip(columns, counts, strict=True)], axis=0)
     result: np.ndarray = within - _rho(np.concatenate(columns), np.concatenate(counts, axis=1))
     return result
@@ -368,9 +345,4 @@ def _within_less_across(columns: list[np.ndarray], counts: list[np.ndarray]) -> 
 
 def _rho(columns: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Spearman's rho of two columns (n, 2) in each resample, (B,)."""
-    weights = counts.astype(np.float32)
-    x, y = resampled_ranks(columns, weights).transpose(1, 0, 2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scale = np.sqrt((weights * x**2).sum(axis=1) * (weights * y**2).sum(axis=1))
-        result: np.ndarray = (weights * x * y).sum(axis=1) / scale
-    return result
+    return weighted_spearman(columns[:, :1], columns[:, 1:])(counts)[:, 0]

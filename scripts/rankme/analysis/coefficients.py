@@ -63,7 +63,7 @@ def pearson(x: np.ndarray, y: np.ndarray) -> Estimate:
     if len(x) <= EXACT_RUNS:
         p = _exact_p(x, y)
     error = _influence_error if len(x) > BCA_RUNS[1] else _fisher_error
-    return _with_interval(
+    return _estimate(
         value, p, error(x, y, value), lambda: _weighted_pearson(x, y), len(x), ranks=False
     )
 
@@ -76,7 +76,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> Estimate:
         p = _exact_p(x, y)
     # Bonett & Wright 2000.
     error = np.sqrt((1 + value**2 / 2) / max(len(x) - 3, 1))
-    return _with_interval(value, p, error, lambda: _weighted_spearman(x, y), len(x), ranks=True)
+    return _estimate(value, p, error, lambda: weighted_spearman(x, y), len(x), ranks=True)
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> Estimate:
@@ -87,7 +87,7 @@ def kendall(x: np.ndarray, y: np.ndarray) -> Estimate:
         p = _exact_kendall_p(x, y)
     # Fieller, Hartley & Pearson 1957.
     error = np.full(value.shape, np.sqrt(0.437 / max(len(x) - 4, 0.5)))
-    return _with_interval(value, p, error, lambda: _weighted_kendall(x, y), len(x), ranks=True)
+    return _estimate(value, p, error, lambda: _weighted_kendall(x, y), len(x), ranks=True)
 
 
 COEFFICIENTS = {"pearson": pearson, "spearman": spearman, "kendall": kendall}
@@ -118,7 +118,7 @@ def _influence_error(x: np.ndarray, y: np.ndarray, value: np.ndarray) -> np.ndar
     return result
 
 
-def _with_interval(
+def _estimate(
     value: np.ndarray,
     p: np.ndarray,
     error: np.ndarray,
@@ -185,12 +185,12 @@ def _weighted_pearson(x: np.ndarray, y: np.ndarray) -> Resampled:
     return statistic
 
 
-def _weighted_spearman(x: np.ndarray, y: np.ndarray) -> Resampled:
+def weighted_spearman(x: np.ndarray, y: np.ndarray) -> Resampled:
     """rho of resamples, every resample ranked anew."""
 
     def statistic(counts: np.ndarray) -> np.ndarray:
         weights = counts.astype(np.float32)
-        ranks_x, ranks_y = resampled_ranks(x, weights), resampled_ranks(y, weights)
+        ranks_x, ranks_y = _resampled_ranks(x, weights), _resampled_ranks(y, weights)
         weighted_x = ranks_x * weights[:, None, :]
         products = weighted_x @ ranks_y.transpose(0, 2, 1)
         variance_x = (weighted_x * ranks_x).sum(axis=2)
@@ -200,7 +200,7 @@ def _weighted_spearman(x: np.ndarray, y: np.ndarray) -> Resampled:
     return statistic
 
 
-def resampled_ranks(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _resampled_ranks(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Ranks of each run within each resample, less their mean, (B, K, n), of columns (n, K)."""
     ranks = np.empty((len(weights), columns.shape[1], len(columns)), np.float32)
     centre = weights.sum(axis=1, keepdims=True) / 2

@@ -1,19 +1,40 @@
-"""The results tree as one table: a row for each run and dataset."""
+"""The results tree as tables: a row for each run and dataset, and the curves of each run."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from math import nan
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Number
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from rankme.artefacts import read_record
+from rankme.analysis.curves import (
+    CONVERGENCE,
+    SPECTRA,
+    TRAINING,
+    Row,
+    convergence_points,
+    spectrum_points,
+    training_points,
+)
+from rankme.analysis.records import Record
+from rankme.analysis.tables import STUDY_COLUMNS, study_label
+from rankme.artefacts import RunFiles, Tree, read_training_log
 from rankme.errors import UserError
-from rankme.metrics.registry import METRICS
+from rankme.metrics import METRICS
+from rankme.plugins import files as plugin_files
+from rankme.study.choices import methods
+from rankme.study.runs import Run, RunSettings
+from rankme.study.settings import MAIN_READOUT, READOUTS, Layer
+from rankme.study.study import Study
+
+LAYERS: dict[Layer, str] = {"embedding": "", "representation": "_representation"}
+"""What the columns of a layer's metrics end in."""
 
 RUN_COLUMNS = (
+    *STUDY_COLUMNS,
     "method",
     "run",
     "sweep",
@@ -22,10 +43,9 @@ RUN_COLUMNS = (
     "control",
     "dataset",
     "role",
-    *METRICS,
-    *(f"{metric}_representation" for metric in METRICS),
+    *(metric + ending for ending in LAYERS.values() for metric in METRICS),
 )
-READOUTS = ("embedding", "knn", "mlp")
+OTHER_READOUTS = tuple(name for name in READOUTS if name != MAIN_READOUT)
 DATASET_COLUMNS = (
     "dataset",
     "role",
@@ -39,7 +59,7 @@ DATASET_COLUMNS = (
     "n",
     "chance",
     "train_top1",
-    *(f"top1_{name}{end}" for name in READOUTS for end in ("", "_low", "_high")),
+    *(f"top1_{name}{end}" for name in OTHER_READOUTS for end in ("", "_low", "_high")),
     "accuracy_file",
 )
 """What describes the row's dataset, or the run on it; all else describes the run."""
@@ -50,40 +70,49 @@ COLUMNS = (
     "rankme_file",
     "accuracy_file",
 )
-_SECTIONS = ("encoder", "projector", "augmentation")
 
 
-class Run(Protocol):
-    """A run of the study: its place in the results tree and its resolved settings."""
+class Collected(NamedTuple):
+    """The tables of a study's runs, each named as its file.
 
-    @property
-    def method(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def sweep(self) -> str: ...
-    @property
-    def settings(self) -> Mapping[str, Any]: ...
+    Attributes:
+        results: of `results_table`.
+        training, spectra, convergence: columns `TRAINING`, `SPECTRA` and `CONVERGENCE`; on the
+            source, of embeddings.
+    """
+
+    results: pd.DataFrame
+    training: pd.DataFrame
+    spectra: pd.DataFrame
+    convergence: pd.DataFrame
 
 
-def collect(
-    runs: Sequence[Run],
-    results: Path,
-    source: str,
-    targets: Sequence[str],
-    *,
-    controls: Collection[str] = (),
-    unlabelled: Collection[str] = (),
-) -> pd.DataFrame:
-    """Read every result of `runs` on the source and the targets.
+def collect(study: Study, runs: Sequence[Run], results: Path) -> Collected:
+    """Read every result of these runs of a study, whose order is that of the rows.
 
-    Args:
-        runs: the runs of the study; their order is the order of the rows.
-        results: the results folder, which holds `all_results/`.
-        source: name of the dataset the runs were pretrained on.
-        targets: names of the further datasets.
-        controls: methods that are controls.
-        unlabelled: datasets without labels, on which there is no accuracy.
+    Raises:
+        UserError: a result is missing or invalid; the message names its file.
+    """
+    rows: list[dict[str, Any]] = []
+    training: list[Row] = []
+    spectra: list[Row] = []
+    convergence: list[Row] = []
+    for run in runs:
+        found = _RunResults(study, run, results)
+        rows += found.rows()
+        training += found.training()
+        spectra += found.spectrum()
+        convergence += found.convergence()
+    return Collected(
+        _table(rows),
+        pd.DataFrame(training, columns=list(TRAINING)),
+        pd.DataFrame(spectra, columns=list(SPECTRA)),
+        pd.DataFrame(convergence, columns=list(CONVERGENCE)),
+    )
+
+
+def results_table(study: Study, runs: Sequence[Run], results: Path) -> pd.DataFrame:
+    """Read every metric and accuracy of these runs of a study, on its source and its targets.
 
     Returns:
         A table of `COLUMNS`, then one column a hyperparameter. The metrics (`METRICS`) are those of
@@ -94,21 +123,17 @@ def collect(
         test images, the `_file` columns are paths below `results`.
 
     Raises:
-        UserError: a result is missing or invalid; the message names its file. Or a metric of one's
-            own is named as another column.
+        UserError: a result is missing or invalid; the message names its file. Or a metric is named
+            as another column.
     """
+    return _table([row for run in runs for row in _RunResults(study, run, results).rows()])
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     for name in METRICS:
         if COLUMNS.count(name) > 1:
-            raise UserError(f"metrics/own/{name}.py: {name!r} is a column already; rename the file")
-    rows = []
-    for run in runs:
-        about_run, ranks = _of_run(run, results, source)
-        about_run |= {"control": run.method in controls}
-        hyperparameters = _hyperparameters(run.settings)
-        for dataset in (source, *targets):
-            role = {"dataset": dataset, "role": "source" if dataset == source else "target"}
-            measured = _on_dataset(run, results, ranks, dataset, dataset not in unlabelled)
-            rows.append({**about_run, **role, **measured, **hyperparameters})
+            file = plugin_files("metrics").get(name)
+            raise UserError(f"{file}: {name!r} is a column already; rename the file")
     columns = dict.fromkeys([*COLUMNS, *(column for row in rows for column in row)])
     # As objects, hyperparameters that some methods lack stay what they are: 10 and not 10.0.
     table = pd.DataFrame(rows, columns=list(columns), dtype=object)
@@ -116,66 +141,103 @@ def collect(
     return table[fixed].infer_objects().join(table.drop(columns=fixed))
 
 
-def _of_run(run: Run, results: Path, source: str) -> tuple[dict[str, Any], "_Record"]:
-    rank_file = _folder(run) / "RANKME_EVAL"
-    ranks = _Record(results / rank_file, "RANKME_EVAL")
-    taps = {"embedding": "", "representation": "_representation"}
-    metrics = {
-        name + ending: ranks.measured(source, tap, name)
-        for tap, ending in taps.items()
-        for name in METRICS
-    }
-    about_run = {
-        "method": run.method,
-        "run": run.name,
-        "sweep": run.sweep,
-        "seed": run.settings["seed"],
-        "status": ranks.get("status", kind=str),
-        **metrics,
-        "rankme_file": rank_file.as_posix(),
-    }
-    return about_run, ranks
+@dataclass(frozen=True)
+class _RunResults:
+    """What the files of one run say, each read once."""
+
+    study: Study
+    run: Run
+    results: Path
+
+    @cached_property
+    def files(self) -> RunFiles:
+        return Tree(self.results).run(self.run.method, self.run.name)
+
+    @cached_property
+    def ranks(self) -> Record:
+        return Record(self.files.ranks, "RANKME_EVAL")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Rows of `results_table`."""
+        about_run = self._run_columns()
+        hyperparameters = _hyperparameters(self.run.settings)
+        for dataset in self.study.evaluation_datasets:
+            role = "source" if dataset == self.study.source else "target"
+            measured = self._dataset_columns(dataset)
+            yield {**about_run, "dataset": dataset, "role": role, **measured, **hyperparameters}
+
+    def training(self) -> Iterator[Row]:
+        """Rows of `TRAINING`."""
+        return self._keyed(training_points(read_training_log(self.files.log)))
+
+    def spectrum(self) -> Iterator[Row]:
+        """Rows of `SPECTRA`."""
+        sigma = self.ranks.numbers(*self._embedding, "singular_values")
+        return self._keyed(spectrum_points(self._dimension, sigma))
+
+    def convergence(self) -> Iterator[Row]:
+        """Rows of `CONVERGENCE`."""
+        rows = self.ranks.objects(*self._embedding, "convergence")
+        return self._keyed(convergence_points(self._dimension, rows))
+
+    @property
+    def _embedding(self) -> tuple[str, ...]:
+        return "datasets", self.study.source, "embedding"
+
+    @property
+    def _dimension(self) -> int:
+        return int(self.ranks.get(*self._embedding, "k", kind=Number))
+
+    def _keyed(self, points: Iterator[Row]) -> Iterator[Row]:
+        return ((self.run.method, self.run.name, *point) for point in points)
+
+    def _run_columns(self) -> dict[str, Any]:
+        run, ranks = self.run, self.ranks
+        metrics = {
+            name + ending: ranks.measured(self.study.source, layer, name)
+            for layer, ending in LAYERS.items()
+            for name in METRICS
+        }
+        return {
+            **dict(zip(STUDY_COLUMNS, study_label(self.study), strict=True)),
+            "method": run.method,
+            "run": run.name,
+            "sweep": run.sweep,
+            "seed": run.settings.seed,
+            "status": ranks.get("status", kind=str),
+            "control": methods()[run.method].control,
+            **metrics,
+            "rankme_file": ranks.path.relative_to(self.results).as_posix(),
+        }
+
+    def _dataset_columns(self, dataset: str) -> dict[str, Any]:
+        rank = {"rankme_on_dataset": self.ranks.measured(dataset, "embedding", "rankme")}
+        if dataset not in self.study.labelled_datasets:
+            return rank
+        accuracy = Record(self.files.dataset(dataset).accuracy, "ACCURACY")
+        if accuracy.get("dataset_digest") != self.ranks.get("datasets", dataset, "dataset_digest"):
+            raise UserError(
+                f"{accuracy.path}: was measured on another version of dataset {dataset!r} than "
+                f"{self.ranks.path}; delete both and run snakemake again to remake them"
+            )
+        file = accuracy.path.relative_to(self.results).as_posix()
+        return {**rank, **_accuracy_columns(accuracy), "accuracy_file": file}
 
 
-def _folder(run: Run) -> Path:
-    return Path("all_results", run.method, run.name)
-
-
-def _on_dataset(
-    run: Run, results: Path, ranks: "_Record", dataset: str, labelled: bool
-) -> dict[str, Any]:
-    rank = {"rankme_on_dataset": ranks.measured(dataset, "embedding", "rankme")}
-    if not labelled:
-        return rank
-    accuracy_file = _folder(run) / dataset / "ACCURACY"
-    accuracy = _Record(results / accuracy_file, "ACCURACY")
-    if accuracy.get("dataset_digest") != ranks.get("datasets", dataset, "dataset_digest"):
-        raise UserError(
-            f"{accuracy.path}: was measured on another version of dataset {dataset!r} than "
-            f"{ranks.path}; delete both and run snakemake again to remake them"
-        )
+def _accuracy_columns(accuracy: Record) -> dict[str, Any]:
     measure = accuracy.get("metric", kind=str)
     low, high = accuracy.interval()
-    copied = ("confidence", "n", "chance")
-    return {
-        **rank,
-        **{key: accuracy.get(key, kind=Number) for key in copied},
+    columns = {
+        **{key: accuracy.get(key, kind=Number) for key in ("confidence", "n", "chance")},
         "measure": measure,
         "top1": accuracy.get(measure, kind=Number),
         "top1_low": low,
         "top1_high": high,
         "top5": accuracy.get("top5", kind=Number) if measure == "top1" else None,
         "train_top1": accuracy.get(f"train_{measure}", kind=Number),
-        **_readouts(accuracy, measure),
-        "accuracy_file": accuracy_file.as_posix(),
     }
-
-
-def _readouts(accuracy: "_Record", measure: str) -> dict[str, Any]:
-    """Accuracies of the read-outs that were fitted beside the linear head."""
-    columns: dict[str, Any] = {}
     for name in accuracy.get("readouts", kind=dict):
-        if name in READOUTS:
+        if name in OTHER_READOUTS:
             low, high = accuracy.interval("readouts", name)
             columns |= {
                 f"top1_{name}": accuracy.get("readouts", name, measure, kind=Number),
@@ -185,51 +247,12 @@ def _readouts(accuracy: "_Record", measure: str) -> dict[str, Any]:
     return columns
 
 
-class _Record:
-    """A JSON result whose missing or mistyped values are reported with its file."""
-
-    def __init__(self, path: Path, artefact: str) -> None:
-        self.path = path
-        self._content = read_record(path, artefact)
-
-    def get(self, *keys: str, kind: type = object) -> Any:
-        """The value at nested keys, refused where it is missing or not of that kind."""
-        value: Any = self._content
-        for key in keys:
-            if not isinstance(value, dict) or key not in value:
-                self._refuse(f"has no {'.'.join(keys)}")
-            value = value[key]
-        # JSON's true would pass for the number 1.
-        if not isinstance(value, kind) or (kind is Number and isinstance(value, bool)):
-            words = {"Number": "a number", "str": "a text", "dict": "an object", "list": "a list"}
-            self._refuse(f"{'.'.join(keys)} is {value!r:.40}, expected {words[kind.__name__]}")
-        return value
-
-    def measured(self, dataset: str, tap: str, metric: str) -> float:
-        """A metric's value; NaN where it is null or, but for RankMe, was not measured."""
-        values = self.get("datasets", dataset, tap, kind=dict)
-        if values.get(metric) is None and (metric in values or metric != "rankme"):
-            return nan
-        return float(self.get("datasets", dataset, tap, metric, kind=Number))
-
-    def interval(self, *keys: str) -> tuple[float, float]:
-        """The two numbers at "interval"."""
-        bounds = self.get(*keys, "interval", kind=list)
-        if len(bounds) != 2 or not all(isinstance(bound, int | float) for bound in bounds):
-            self._refuse(f"{'.'.join((*keys, 'interval'))} is {bounds!r:.40}, expected two numbers")
-        return bounds[0], bounds[1]
-
-    def _refuse(self, fault: str) -> NoReturn:
-        raise UserError(f"{self.path}: {fault}; delete it and run snakemake again to remake it")
-
-
-def _hyperparameters(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _hyperparameters(settings: RunSettings) -> dict[str, Any]:
     """One column a hyperparameter; a name that is taken gets its section in front."""
-    training, own = settings["training"], settings["hyperparameters"]
-    columns = {_column(name, "training"): value for name, value in training.items()}
-    columns |= {_column(name, "method"): value for name, value in own.items()}
-    for section in _SECTIONS:
-        columns |= {f"{section}_{name}": value for name, value in settings[section].items()}
+    columns = {_column(name, "training"): value for name, value in settings.training}
+    columns |= {_column(name, "method"): value for name, value in settings.hyperparameters}
+    for section in ("encoder", "projector", "augmentation"):
+        columns |= {f"{section}_{name}": value for name, value in getattr(settings, section)}
     return {name: _cell(value) for name, value in columns.items()}
 
 
@@ -238,4 +261,4 @@ def _column(name: str, section: str) -> str:
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | dict) else value
+    return json.dumps(value) if isinstance(value, tuple | list | dict) else value

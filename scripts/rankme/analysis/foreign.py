@@ -1,6 +1,5 @@
 """Runs that were trained elsewhere: one row a run, in whatever columns, as the study's table."""
 
-import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from rankme.analysis.collect import COLUMNS
-from rankme.analysis.groups import DEFAULT
-from rankme.analysis.tables import read_table
+from rankme.analysis.tables import STUDY_COLUMNS, read_csv, short
 from rankme.errors import UserError
-from rankme.metrics.registry import METRICS
+from rankme.files import sha256_file
+from rankme.metrics import METRICS
+from rankme.study.runs import DEFAULT
 
 RANK_NAMES = ("rankme", "rank_me", "rank", "effective_rank")
 ACCURACY_NAMES = ("top1", "acc", "accuracy", "acc1")
@@ -32,56 +32,27 @@ class Columns:
     source: str = ""
 
 
-def add_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--method-column", default="", help="default: method, else one method")
-    group.add_argument("--run-column", default="", help="default: run, else row numbers")
-    group.add_argument(
-        "--rank-columns",
-        nargs="+",
-        default=[],
-        help="label-free metrics, RankMe first; default: the columns named as metrics",
-    )
-    group.add_argument(
-        "--accuracy-columns",
-        nargs="+",
-        default=[],
-        help="one a dataset; default: top1, acc, accuracy and what begins with them",
-    )
-    group.add_argument(
-        "--source-column", default="", help="accuracy on the source; default: the first"
-    )
-
-
-def columns_of(arguments: argparse.Namespace) -> Columns:
-    return Columns(
-        arguments.method_column,
-        arguments.run_column,
-        arguments.rank_columns,
-        arguments.accuracy_columns,
-        arguments.source_column,
-    )
-
-
 def read_runs(path: Path, columns: Columns) -> pd.DataFrame:
     """A table of one row a run as the table of `rankme.analysis.collect`.
 
     Each accuracy column becomes a dataset of its name, the source first. Accuracies above 1 are
     taken as percent. What is neither method, run, rank nor accuracy is a hyperparameter; `seed`,
     `sweep` and `status` mean what they mean in a study. Rows without a rank or without any
-    accuracy, and repeated rows, are left out; how many is logged.
+    accuracy, and repeated rows, are left out; how many is logged. The name of the study is the
+    file's, its digest that of the file.
 
     Raises:
         UserError: the file is no table, lacks a named column, or a rank or accuracy is no number.
     """
-    table = read_table(path, [])
+    table = read_csv(path)
     table.columns = table.columns.map(str)
-    method = _one(path, table, columns.method, METHOD_NAMES, "--method-column")
+    method = _one(path, table, columns.method, METHOD_NAMES)
     ranks = _several(path, table, columns.ranks, [*RANK_NAMES, *METRICS], "--rank-columns")
     accuracies = _several(path, table, columns.accuracies, _alike(table), "--accuracy-columns")
     if columns.source:
         _require(path, table, [columns.source])
         accuracies = [columns.source, *(name for name in accuracies if name != columns.source)]
-    metrics = _as_metrics(path, ranks)
+    metrics = _metric_names(path, ranks)
     for name in (*ranks, *accuracies):
         table[name] = _numbers(path, table[name])
     table = _cleaned(path, table, ranks[0], accuracies)
@@ -92,6 +63,7 @@ def read_runs(path: Path, columns: Columns) -> pd.DataFrame:
     for column, default in (("seed", 0), ("sweep", DEFAULT), ("status", "completed")):
         rows[column] = table.get(column, pd.Series(default, index=table.index)).fillna(default)
     rows = rows.assign(method=table["method"], run=table["run"], control=False)
+    rows[list(STUDY_COLUMNS)] = path.stem, short(sha256_file(path))
     rows = rows.assign(**{metrics[name]: table[name] for name in ranks})
     settings = table[[name for name in table if name not in taken]]
     parts = [
@@ -103,17 +75,7 @@ def read_runs(path: Path, columns: Columns) -> pd.DataFrame:
     return order.reindex(columns=[*COLUMNS, *settings])
 
 
-def draw(
-    results: pd.DataFrame, correlations: pd.DataFrame, selection: pd.DataFrame, folder: Path
-) -> None:
-    """The figure rank_vs_acc of these runs, as PDF and PNG."""
-    from rankme.plots import rank_vs_acc, style
-
-    figure = rank_vs_acc.draw(results, correlations, selection)
-    style.save(figure, folder / "rank_vs_acc.pdf")
-
-
-def _one(path: Path, table: pd.DataFrame, name: str, usual: Sequence[str], option: str) -> str:
+def _one(path: Path, table: pd.DataFrame, name: str, usual: Sequence[str]) -> str:
     if name:
         _require(path, table, [name])
         return name
@@ -145,7 +107,7 @@ def _alike(table: pd.DataFrame) -> list[str]:
     return [name for name in map(str, table) if name.lower().startswith(ACCURACY_NAMES)]
 
 
-def _as_metrics(path: Path, ranks: Sequence[str]) -> dict[str, str]:
+def _metric_names(path: Path, ranks: Sequence[str]) -> dict[str, str]:
     """Column -> metric; the first that is no other metric is RankMe."""
     first = next((name for name in ranks if name == "rankme"), ranks[0])
     metrics = {name: "rankme" if name == first else name for name in ranks}

@@ -6,21 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rankme.analysis.collect import DATASET_COLUMNS
-from rankme.metrics.registry import METRICS
+from rankme.analysis.collect import DATASET_COLUMNS, LAYERS
+from rankme.metrics import METRICS
+from rankme.metrics.rankme import COLLAPSED_RANKME
+from rankme.study.runs import DEFAULT
 
 ALL_SWEEPS = "all"
-DEFAULT = "default"
 MEAN = "mean over targets"
 NON_DEGENERATE = "non-degenerate"
 ALL_RUNS = "all"
 KEYS = ("method", "sweep", "dataset", "role", "runs")
-TAPS = {"embedding": "", "representation": "_representation"}
-"""What a tap's columns end in."""
-
-COLLAPSED_RANKME = 2.0
-"""A source RankMe below this counts as collapse, whatever the status says."""
-
 NEEDED_COLUMNS = (
     "method",
     "run",
@@ -70,7 +65,8 @@ class Group:
 def degenerate(results: pd.DataFrame) -> pd.Series:
     """True for the rows of runs that diverged or collapsed. Looks at no label.
 
-    Leaving out runs at chance accuracy as well would choose the runs by the outcome.
+    A source RankMe below `COLLAPSED_RANKME` is a collapse, whatever the status says. Leaving out
+    runs at chance accuracy as well would choose the runs by the outcome.
     """
     return (results["status"] != "completed") | ~(results["rankme"] >= COLLAPSED_RANKME)
 
@@ -81,10 +77,10 @@ def without_controls(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def metric_columns(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Column -> (metric, tap) of every metric that a table of runs has a value of."""
+    """Column -> (metric, layer) of every metric that a table of runs has a value of."""
     return {
-        name + ending: (name, tap)
-        for tap, ending in TAPS.items()
+        name + ending: (name, layer)
+        for layer, ending in LAYERS.items()
         for name in METRICS
         if name + ending in table and table[name + ending].notna().any()
     }

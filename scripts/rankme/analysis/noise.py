@@ -48,8 +48,8 @@ def seed_noise(runs: pd.DataFrame) -> float:
         runs: a row a run, of one method.
     """
     runs = runs[~degenerate(runs)]
-    groups = _of_each(np.log(runs["rankme"].to_numpy(float)), configurations(runs))
-    return _within(groups)[0]
+    groups = _split(np.log(runs["rankme"].to_numpy(float)), configurations(runs))
+    return _pooled_deviation(groups)[0]
 
 
 def spread(results: pd.DataFrame) -> pd.DataFrame:
@@ -79,9 +79,9 @@ def spread(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _share(values: np.ndarray, configuration: np.ndarray) -> dict[str, Any]:
-    groups = _of_each(values, configuration)
+    groups = _split(values, configuration)
     row: dict[str, Any] = {"configurations": len(groups), "n": len(values)}
-    within, free = _within(groups)
+    within, free = _pooled_deviation(groups)
     if free == 0:
         return row | {"reason": "no configuration was run with several seeds"}
     if len(groups) < 2:
@@ -101,11 +101,11 @@ def _share(values: np.ndarray, configuration: np.ndarray) -> dict[str, Any]:
     return row | {"config_share": share, "config_share_low": low, "config_share_high": high}
 
 
-def _of_each(values: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
+def _split(values: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
     return [values[group == number] for number in np.unique(group)]
 
 
-def _within(groups: Sequence[np.ndarray]) -> tuple[float, int]:
+def _pooled_deviation(groups: Sequence[np.ndarray]) -> tuple[float, int]:
     """Standard deviation within groups, pooled, and its degrees of freedom; NaN without any."""
     free = sum(len(group) - 1 for group in groups)
     if free == 0:

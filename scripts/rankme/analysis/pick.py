@@ -1,6 +1,7 @@
 """Which run to use, chosen without labels, and how sure that is."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from rankme.analysis.groups import degenerate, runs_of
 from rankme.analysis.noise import seed_noise
 from rankme.analysis.resampling import RESAMPLES, SEED
 from rankme.analysis.selection import TOLERANCE
+from rankme.artefacts import RunFiles
 
 COLUMNS = (
     "method",
@@ -39,22 +41,23 @@ def pick(results: pd.DataFrame) -> pd.DataFrame:
         `model` is the path of its PRETRAINED_MODEL below the results folder, empty for runs that
         were trained elsewhere.
     """
-    rows = [_of_method(str(m), runs) for m, runs in runs_of(results).groupby("method", sort=False)]
+    by_method = runs_of(results).groupby("method", sort=False)
+    rows = [_row(str(method), runs) for method, runs in by_method]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _of_method(method: str, runs: pd.DataFrame) -> dict[str, Any]:
-    sound = runs[~degenerate(runs)]
-    row: dict[str, Any] = {"method": method, "n": len(sound)}
-    if sound.empty:
+def _row(method: str, runs: pd.DataFrame) -> dict[str, Any]:
+    usable = runs[~degenerate(runs)]
+    row: dict[str, Any] = {"method": method, "n": len(usable)}
+    if usable.empty:
         return row | {"reason": "every run collapsed or diverged"}
     noise = seed_noise(runs)
-    order = np.argsort(-sound["rankme"].to_numpy(float), kind="stable")
-    first, log_rank = sound.iloc[order[0]], np.log(sound["rankme"].to_numpy(float)[order])
+    order = np.argsort(-usable["rankme"].to_numpy(float), kind="stable")
+    first, log_rank = usable.iloc[order[0]], np.log(usable["rankme"].to_numpy(float)[order])
     row |= {"run": first["run"], "rankme": first["rankme"], "model": _model(first)}
-    if len(sound) == 1:
+    if len(usable) == 1:
         return row | {"reason": "it is the only run"}
-    following = sound.iloc[order[1]]
+    following = usable.iloc[order[1]]
     row |= {"next_run": following["run"], "next_rankme": following["rankme"]}
     if np.isnan(noise):
         return row | {"reason": "no configuration was run with several seeds"}
@@ -64,7 +67,7 @@ def _of_method(method: str, runs: pd.DataFrame) -> dict[str, Any]:
 
 def _model(run: pd.Series) -> str:
     file = run.get("rankme_file")
-    return str(file).replace("RANKME_EVAL", "PRETRAINED_MODEL") if isinstance(file, str) else ""
+    return RunFiles(Path(file).parent).model.as_posix() if isinstance(file, str) else ""
 
 
 def _certainty(log_rank: np.ndarray, noise: float) -> float:
@@ -76,13 +79,13 @@ def _certainty(log_rank: np.ndarray, noise: float) -> float:
     return float((log_rank[0] + noise * generator.normal(size=RESAMPLES) > best).mean())
 
 
-def sentences(picks: pd.DataFrame, results_folder: str) -> Iterator[str]:
-    """One plain sentence a method: which run, how sure, where its model is."""
+def sentences(picks: pd.DataFrame, tree: Path) -> Iterator[str]:
+    """One plain sentence a method: which run, how sure, where its model is in the results tree."""
     for row in picks.to_dict("records"):
         if not isinstance(row["run"], str):
             yield f"Use no {row['method']} run: {row['reason']}."
             continue
-        place = f" ({results_folder}/{row['model']})" if row["model"] else ""
+        place = f" ({tree / row['model']})" if row["model"] else ""
         yield (
             f"Of {row['n']} {row['method']} run{'s' * (row['n'] > 1)} use {row['run']}{place}: "
             f"its RankMe, {row['rankme']:.1f}, is the highest{_how_sure(row)}."

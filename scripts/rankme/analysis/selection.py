@@ -7,14 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rankme.analysis.groups import (
-    DEFAULT,
-    KEYS,
-    Group,
-    groups,
-)
+from rankme.analysis.groups import KEYS, Group, groups
 from rankme.analysis.noise import seed_noise
 from rankme.analysis.resampling import percentile_interval, resample_counts, resampled_means
+from rankme.study.runs import DEFAULT
 
 HIGHEST = "highest"
 PLATEAU = "plateau"
@@ -22,7 +18,7 @@ GAINS = ("regret", "over_random", "over_default")
 COLUMNS = (
     *KEYS,
     "metric",
-    "tap",
+    "layer",
     "rule",
     "n",
     "tied",
@@ -66,7 +62,7 @@ def select(results: pd.DataFrame) -> pd.DataFrame:
     for group in groups(results):
         members = (group.method, group.sweep, tuple(group.runs.index))
         if members != before:
-            before, found = members, list(_of_group(group))
+            before, found = members, list(_choices(group))
         rows += [group.key(dataset) | row for dataset, row in found]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -96,25 +92,25 @@ def plateau_run(runs: pd.DataFrame, parameter: str, noise: float) -> int | None:
     return int(places[np.argmax(log_rank[places])])
 
 
-def _of_group(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
+def _choices(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
     columns, table = group.columns, group.scores()
     default = (group.runs["sweep"] == DEFAULT).to_numpy()
     chosen = plateau_run(group.runs, group.sweep, seed_noise(group.runs))
     for dataset in map(str, group.accuracy):
         top1 = group.accuracy[dataset].to_numpy(float)
-        choices: dict[bytes, _Choice] = {}
-        for column, (metric, tap) in columns.items():
+        shared: dict[bytes, _Choice] = {}
+        for column, (metric, layer) in columns.items():
             score = table[column].to_numpy(float)
             usable = np.isfinite(score) & np.isfinite(top1)
-            choice = choices.get(usable.tobytes()) or _Choice(
+            choice = shared.get(usable.tobytes()) or _Choice(
                 group.runs["run"].to_numpy()[usable], top1[usable], default[usable]
             )
-            choices[usable.tobytes()] = choice
+            shared[usable.tobytes()] = choice
             values = group.runs[column].to_numpy(float)[usable]
-            about = {"metric": metric, "tap": tap}
-            yield dataset, {**about, "rule": HIGHEST, **choice.by(score[usable], values)}
+            about = {"metric": metric, "layer": layer}
+            yield dataset, {**about, "rule": HIGHEST, **choice.row(score[usable], values)}
             if column == "rankme" and chosen is not None and usable.all():
-                row = choice.by(score, values, fixed=chosen)
+                row = choice.row(score, values, fixed=chosen)
                 yield dataset, {**about, "rule": PLATEAU, **row}
 
 
@@ -127,7 +123,9 @@ class _Choice:
         self.random = top1.mean() if len(top1) else np.nan
         self.usual = top1[default].mean() if default.any() else np.nan
 
-    def by(self, score: np.ndarray, values: np.ndarray, fixed: int | None = None) -> dict[str, Any]:
+    def row(
+        self, score: np.ndarray, values: np.ndarray, fixed: int | None = None
+    ) -> dict[str, Any]:
         """The columns of `select`; the selected run is `fixed` if given, without intervals."""
         n = len(self.top1)
         if n == 0:

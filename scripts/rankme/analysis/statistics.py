@@ -15,7 +15,7 @@ MINIMUM_RUNS = 3
 COLUMNS = (
     *KEYS,
     "metric",
-    "tap",
+    "layer",
     "n",
     *(
         f"{name}{part}"
@@ -49,9 +49,9 @@ def correlate(results: pd.DataFrame) -> pd.DataFrame:
         members = (group.method, group.sweep, tuple(group.runs.index))
         # Without degenerate runs both subsets are the same runs.
         if members != before:
-            before, found = members, dict(_of_group(group))
+            before, found = members, dict(_correlations(group))
         rows += [group.key(dataset) | row for (_, dataset), row in found.items()]
-    return _with_holm(pd.DataFrame(rows, columns=list(COLUMNS)))
+    return _corrected(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def correlate_columns(x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
@@ -71,20 +71,20 @@ def holm(p: ArrayLike) -> np.ndarray:
     return corrected
 
 
-def _of_group(group: Group) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+def _correlations(group: Group) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
     """(column of the metric, dataset) -> row, computed together where the same runs count."""
     columns, accuracy = group.columns, group.accuracy
     metrics, seeds = group.scores(), group.runs["seed"].to_numpy()
-    for names, rows_x in _by_missing(metrics):
-        for datasets, rows_y in _by_missing(accuracy):
+    for names, rows_x in _columns_by_rows(metrics):
+        for datasets, rows_y in _columns_by_rows(accuracy):
             rows = rows_x & rows_y
             x, y = metrics.loc[rows, names].to_numpy(), accuracy.loc[rows, datasets].to_numpy()
             for m, d, row in _block(x, y, seeds[rows]):
-                metric, tap = columns[names[m]]
-                yield (names[m], datasets[d]), {"metric": metric, "tap": tap, **row}
+                metric, layer = columns[names[m]]
+                yield (names[m], datasets[d]), {"metric": metric, "layer": layer, **row}
 
 
-def _by_missing(table: pd.DataFrame) -> Iterator[tuple[list[str], np.ndarray]]:
+def _columns_by_rows(table: pd.DataFrame) -> Iterator[tuple[list[str], np.ndarray]]:
     """Columns that have values in the same rows, and those rows."""
     present = table.notna()
     patterns: dict[bytes, list[str]] = {}
@@ -161,7 +161,7 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return result
 
 
-def _with_holm(table: pd.DataFrame) -> pd.DataFrame:
+def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     if not table.empty:
         same = table.groupby(list(KEYS), sort=False)["spearman_p"]
         table["spearman_p_holm"] = same.transform(lambda p: holm(p.to_numpy(float)))

@@ -1,14 +1,20 @@
-"""CSV tables: written so that every number reads back as it was, read with clear errors."""
+"""CSV tables: each says whose it is, and every number reads back as it was."""
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from rankme.errors import UserError
 from rankme.files import write_text
+from rankme.study.study import Study
+
+STUDY_COLUMNS = ("study", "study_digest")
+"""First columns of every table, the same in all its rows."""
 
 TEXT_COLUMNS = (
+    *STUDY_COLUMNS,
     "method",
     "run",
     "sweep",
@@ -17,7 +23,7 @@ TEXT_COLUMNS = (
     "role",
     "runs",
     "metric",
-    "tap",
+    "layer",
     "rule",
     "selected_run",
     "best_run",
@@ -32,19 +38,56 @@ TEXT_COLUMNS = (
 )
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` as CSV: decimals read back exactly, a missing value is an empty cell."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+class Label(NamedTuple):
+    """Whose a table is: name of the study, and short digest of all that decides its results."""
+
+    study: str
+    digest: str
 
 
-def read_table(path: Path, columns: Collection[str]) -> pd.DataFrame:
+def study_label(study: Study) -> Label:
+    """What the tables of a study are marked with."""
+    return Label(study.study, short(study.digest))
+
+
+def short(digest: str) -> str:
+    """A digest as it is shown."""
+    return digest[:12]
+
+
+def write_table(path: Path, table: pd.DataFrame, study: str, digest: str) -> None:
+    """Write `table` as CSV, its study first.
+
+    Decimals read back exactly, a missing value is an empty cell.
+    """
+    marks = pd.DataFrame(dict(zip(STUDY_COLUMNS, (study, digest), strict=True)), table.index)
+    whole = marks.join(table.drop(columns=list(STUDY_COLUMNS), errors="ignore"))
+    write_text(path, whole.to_csv(index=False, lineterminator="\n"))
+
+
+def read_table(path: Path, columns: Collection[str] = ()) -> pd.DataFrame:
     """Read a table of `write_table`.
 
     Raises:
-        UserError: the file is missing, is no table, or lacks one of `columns`.
+        UserError: the file is missing, is no table, or lacks its study or one of `columns`.
+    """
+    table = read_csv(path)
+    if missing := [name for name in (*STUDY_COLUMNS, *columns) if name not in table]:
+        raise UserError(
+            f"{path}: lacks the columns {', '.join(missing)}; "
+            "delete it and run snakemake again to remake it"
+        )
+    return table
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV table of whatever columns.
+
+    Raises:
+        UserError: the file is missing or no table.
     """
     try:
-        table = pd.read_csv(
+        return pd.read_csv(
             path,
             dtype=dict.fromkeys(TEXT_COLUMNS, str),
             keep_default_na=False,
@@ -56,9 +99,35 @@ def read_table(path: Path, columns: Collection[str]) -> pd.DataFrame:
         raise UserError(
             f"{path}: is not a CSV table ({error}); delete it and run snakemake again to remake it"
         ) from error
-    if missing := [column for column in columns if column not in table]:
-        raise UserError(
-            f"{path}: lacks the columns {', '.join(missing)}; "
-            "delete it and run snakemake again to remake it"
-        )
-    return table
+
+
+def label_of(path: Path, table: pd.DataFrame) -> Label:
+    """Whose a table is that was read from a file.
+
+    Raises:
+        UserError: it has no row, or rows of several studies.
+    """
+    found = _labels(table)
+    if len(found) != 1:
+        names = ", ".join(f"{study} ({digest})" for study, digest in found) or "none"
+        raise UserError(f"{path}: has rows of the studies {names}; give the table of one study")
+    return found[0]
+
+
+def require_label(path: Path, table: pd.DataFrame, label: Label) -> None:
+    """Refuse a table of another study; one without rows is of none.
+
+    Raises:
+        UserError: it is of another study.
+    """
+    for other in _labels(table):
+        if other != label:
+            raise UserError(
+                f"{path}: is of the study {other.study} ({other.digest}), "
+                f"not of {label.study} ({label.digest}); run snakemake again to remake it"
+            )
+
+
+def _labels(table: pd.DataFrame) -> list[Label]:
+    pairs = table[list(STUDY_COLUMNS)].drop_duplicates().astype(str)
+    return [Label(*pair) for pair in pairs.itertuples(index=False)]

@@ -110,17 +110,17 @@ class Evidence:
         rows = self.results[(self.results["role"] == "source") & self.results["top1"].notna()]
         return None if rows.empty else str(rows["dataset"].iloc[0])
 
-    def of_sound_runs(self, table: pd.DataFrame) -> pd.DataFrame:
+    def non_degenerate_rows(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of a table by "method" and "run" that are about non-degenerate runs."""
-        sound = [run for group in self.methods for run in group.runs.index]
-        return table[pd.MultiIndex.from_frame(table[["method", "run"]]).isin(sound)]
+        kept = [run for group in self.methods for run in group.runs.index]
+        return table[pd.MultiIndex.from_frame(table[["method", "run"]]).isin(kept)]
 
     def column(self, group: Group, dataset: str, name: str) -> np.ndarray:
         """A column of `results` on one dataset, for the runs of a group, (n,); NaN if unknown."""
         if name not in self.results:
             return np.full(len(group.runs), nan)
-        of_dataset = self.results[self.results["dataset"] == dataset]
-        values = of_dataset.set_index(["method", "run"])[name].reindex(group.runs.index)
+        rows = self.results[self.results["dataset"] == dataset]
+        values = rows.set_index(["method", "run"])[name].reindex(group.runs.index)
         return values.to_numpy(float)
 
 

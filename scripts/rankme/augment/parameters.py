@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from rankme.augment.recipes import View
+from rankme.augment.view import View
 
 CROP_TRIES = 10
 

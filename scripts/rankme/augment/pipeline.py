@@ -15,7 +15,7 @@ from rankme.augment.operations import (
     solarise,
 )
 from rankme.augment.parameters import Parameters, sample
-from rankme.augment.recipes import View
+from rankme.augment.view import View
 
 CPU_BLOCK_BYTES = 4 * 2**20
 """Bytes of float32 images that a CPU works on together. Measured at 64 px on one thread: 70 us a

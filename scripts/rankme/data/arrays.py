@@ -73,9 +73,9 @@ def decode_split(
     return decoded
 
 
-def origin_of(split: RawSplit, declaration: dict[str, Any]) -> str:
+def origin_of(split: RawSplit, identity: dict[str, Any]) -> str:
     """A digest of all that decides a split's bytes, with files by their size and time."""
-    digest = hashlib.sha256(json.dumps([PIL.__version__, declaration]).encode())
+    digest = hashlib.sha256(json.dumps([PIL.__version__, identity]).encode())
     if isinstance(split.images, np.ndarray):
         digest.update(np.ascontiguousarray(split.images).data)
     else:

@@ -80,7 +80,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         ValueError: float pixels, or integers beyond 16 bits, whose range nobody knows.
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        return _from_16_bit(image).convert("RGB")
+        return _scaled_to_8_bit(image).convert("RGB")
     if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
         opaque = image.convert("RGBA")
         white = Image.new("RGBA", opaque.size, "white")
@@ -88,7 +88,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
+def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
     # Pillow's own conversion of 16-bit grey clips at 255 instead of scaling.
     values = np.asarray(image)
     if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:

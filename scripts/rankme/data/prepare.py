@@ -12,25 +12,21 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rankme.data.archives import fetch_folder
 from rankme.data.arrays import Decoded, decode_split, origin_of
 from rankme.data.dataset import FORMAT, RECORD, images_file, labels_file
-from rankme.data.declarations import expand_root, load_reader, resolve
-from rankme.data.download import fetch_folder
-from rankme.data.partial import (
-    bytes_so_far,
-    publish,
-    remove_leftovers,
-    take_back,
-)
+from rankme.data.partial import bytes_so_far, publish, remove_leftovers, take_back
 from rankme.data.raw import RawDataset, RawSplit, require_root
 from rankme.data.validate import refuse_small_classes, validate
 from rankme.errors import UserError
 from rankme.files import atomic, write_json
+from rankme.study.datasets import Declaration, expand_root
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +34,7 @@ _BAD_FILES_SHOWN = 5
 _SMALLEST_STD = 1 / 255
 
 
-def prepare(name: str, declaration: dict[str, Any], output: Path, workers: int) -> None:
+def prepare(name: str, declaration: Declaration, output: Path, workers: int) -> None:
     """Read, decode and write one data set to the folder `output`.
 
     The arrays come under their names only once all images are good, and the record DATASET is
@@ -55,17 +51,16 @@ def prepare(name: str, declaration: dict[str, Any], output: Path, workers: int) 
     Raises:
         UserError: the declaration or the data is at fault, or the disk is full.
     """
-    declaration = resolve({name: declaration})[name]
     root = expand_root(declaration)
     try:
-        if "archive" in declaration:
-            fetch_folder(require_root(root), declaration["archive"])
-        reader = load_reader(declaration["reader"])
-        raw = reader.read(root, declaration["size"], **declaration["options"])
+        if declaration.archive:
+            fetch_folder(require_root(root), declaration.archive)
+        reader = import_module(f"rankme.data.readers.{declaration.reader}")
+        raw: RawDataset = reader.read(root, declaration.size, declaration.options)
         validate(raw, declaration)
         with _full_disk_explained(output):
             decoded = _decode_splits(raw, declaration, output, workers)
-            _refuse_bad_images(raw, decoded, declaration["skip_unreadable"], output)
+            _refuse_bad_images(raw, decoded, declaration.skip_unreadable, output)
             labels = _labels(raw, decoded)
             if raw.labelled:
                 refuse_small_classes(raw.classes, labels)
@@ -88,23 +83,18 @@ def _full_disk_explained(output: Path) -> Iterator[None]:
 
 
 def _decode_splits(
-    raw: RawDataset, declaration: dict[str, Any], output: Path, workers: int
+    raw: RawDataset, declaration: Declaration, output: Path, workers: int
 ) -> dict[str, Decoded]:
     """Decode all splits into arrays that do not have their names yet."""
     output.mkdir(parents=True, exist_ok=True)
     if not (output / RECORD).exists():
         for name in raw.splits:
             take_back(images_file(output, name))
-    size = declaration["size"]
+    size, identity = declaration.size, _identity(declaration)
     _refuse_full_disk(raw, size, output)
     return {
         name: decode_split(
-            name,
-            split,
-            images_file(output, name),
-            size,
-            origin_of(split, _identity(declaration)),
-            workers,
+            name, split, images_file(output, name), size, origin_of(split, identity), workers
         )
         for name, split in raw.splits.items()
     }
@@ -168,7 +158,7 @@ def _publish(output: Path, labels: dict[str, np.ndarray], record: dict[str, Any]
 
 def _record(
     name: str,
-    declaration: dict[str, Any],
+    declaration: Declaration,
     raw: RawDataset,
     decoded: dict[str, Decoded],
     labels: dict[str, np.ndarray],
@@ -178,7 +168,7 @@ def _record(
     for split, values in labels.items():
         decoded[split].digest.update(np.ascontiguousarray(values).data)
     content = {
-        "image_size": declaration["size"],
+        "image_size": declaration.size,
         "classes": raw.classes,
         "splits": {
             split: {"count": len(labels[split]), "digest": part.digest.hexdigest()}
@@ -200,9 +190,10 @@ def _record(
     }
 
 
-def _identity(declaration: dict[str, Any]) -> dict[str, Any]:
-    """The declaration without the place of the files."""
-    return {key: value for key, value in declaration.items() if key not in ("root", "archive")}
+def _identity(declaration: Declaration) -> dict[str, Any]:
+    """The declaration as JSON values, without the place of the files."""
+    identity = declaration.model_dump(mode="json", exclude={"root", "archive", "expected"})
+    return identity | {"expected": declaration.expected.model_dump(exclude_none=True)}
 
 
 def _normalisation(histogram: np.ndarray) -> dict[str, list[float]]:

@@ -5,15 +5,36 @@ i), so it is the same however many are made and whatever the batches are.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Annotated, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from rankme.data.raw import RawDataset, RawSplit
+from rankme.study.settings import List, Rising, Settings
 
-Render = Callable[["Draws", np.ndarray, int], np.ndarray]
+Level = Annotated[float, Field(ge=0, le=1)]
+LevelRange = Annotated[tuple[Level, Level], List, Rising]
+TrainCount = Annotated[int, Field(ge=20, description="Training images, the ten classes in turn.")]
 
 _SPLITS = ("train", "test")
 _BATCH = 256
+
+
+class Generated(Settings):
+    """Options of a reader that makes its images."""
+
+    train_count: TrainCount
+    test_count: int = Field(
+        1024,
+        ge=10,
+        description="Test images, from streams of random numbers that training never uses.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of the images.")
+
+
+_Own = TypeVar("_Own", bound=Generated)
+Render = Callable[["Draws", np.ndarray, int, _Own], np.ndarray]
 
 
 class Draws:
@@ -34,32 +55,32 @@ class Draws:
 
 
 def render_dataset(
-    name: str, classes: list[str], render: Render, counts: dict[str, int], size: int, seed: int
+    name: str, classes: list[str], render: Render[_Own], size: int, options: _Own
 ) -> RawDataset:
     """Render the splits; image i is of class i modulo their number.
 
     Args:
-        name: data sets of different names share no stream.
+        name: datasets of different names share no stream.
         classes: names in label order.
-        render: (draws, labels (B,), size) -> float32 (B, size, size, 3), clipped to 0-1 here.
-        counts: images a split.
+        render: (draws, labels (B,), size, options) -> float32 (B, size, size, 3), clipped to 0-1
+            here.
         size: pixels.
-        seed: the streams of train and of test differ for any seed.
+        options: of the reader; the streams of train and of test differ for any seed.
     """
 
-    def batches(split: str) -> Iterator[np.ndarray]:
-        for start in range(0, counts[split], _BATCH):
-            indices = np.arange(start, min(start + _BATCH, counts[split]))
-            images = render(Draws(name, seed, split, indices), indices % len(classes), size)
+    def batches(split: str, labels: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(labels), _BATCH):
+            indices = np.arange(start, min(start + _BATCH, len(labels)))
+            draws = Draws(name, options.seed, split, indices)
+            images = render(draws, labels[indices], size, options)
             yield np.rint(255 * images.clip(0, 1)).astype(np.uint8)
 
-    def labels(split: str) -> np.ndarray:
-        return np.arange(counts[split], dtype=np.int64) % len(classes)
+    def rendered(split: str, count: int) -> RawSplit:
+        labels = np.arange(count, dtype=np.int64) % len(classes)
+        return RawSplit(np.concatenate([*batches(split, labels)]), labels)
 
-    return RawDataset(
-        classes,
-        {split: RawSplit(np.concatenate([*batches(split)]), labels(split)) for split in counts},
-    )
+    counts = {"train": options.train_count, "test": options.test_count}
+    return RawDataset(classes, {split: rendered(split, n) for split, n in counts.items()})
 
 
 def pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +110,7 @@ def _interpolation(cells: int, size: int) -> np.ndarray:
 
 
 def two_colours(
-    draws: Draws, contrast: list[float], saturation: float
+    draws: Draws, contrast: tuple[float, float], saturation: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """A random dark and a random bright colour, each (B, 1, 1, 3).
 

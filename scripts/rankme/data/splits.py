@@ -1,24 +1,52 @@
-"""Splits into train and test for data sets that come without one."""
+"""Splits of a dataset in two: stratified by class, or as lists of files say."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from rankme.data.raw import RawSplit
 from rankme.errors import UserError
+from rankme.study.settings import Settings
+
+TestFraction = Annotated[
+    float,
+    Field(
+        gt=0,
+        lt=1,
+        description="Fraction of each class in the test split; the set has no official one.",
+    ),
+]
+SplitSeed = Annotated[int, Field(ge=0, description="Seed of the split that test_fraction makes.")]
+
+
+class Stratified(Settings):
+    """Options of a reader whose set has no official split."""
+
+    test_fraction: TestFraction
+    seed: SplitSeed = 0
+
+
+class Listed(Stratified):
+    """Options of a reader that also takes its split from two lists, beside the images."""
+
+    train_list: str | None = Field(
+        None,
+        description="Text file in the set's folder with the path of a training image a line,"
+        " relative to the folder of the images; null to split by test_fraction.",
+    )
+    test_list: str | None = Field(
+        None, description="The same for the test images; give both or neither."
+    )
 
 
 def split_files(
-    everything: RawSplit,
-    images: Path,
-    base: Path,
-    lists: dict[str, str | None],
-    test_fraction: float,
-    seed: int,
+    everything: RawSplit, images: Path, base: Path, options: Listed
 ) -> tuple[dict[str, RawSplit], str]:
     """Split by two lists if they are given, else by `stratified`; and a line for DATASET.
 
@@ -26,34 +54,35 @@ def split_files(
         everything: all files, below `images`.
         images: folder that paths in lists are relative to.
         base: folder of the lists.
-        lists: name of the file for "train" and for "test", both or neither.
-        test_fraction: see `stratified`.
-        seed: see `stratified`.
+        options: both lists or neither.
 
     Raises:
-        UserError: only one list is given, or see `listed`.
+        UserError: only one list is given, or see `listed` and `stratified`.
     """
+    lists = {"train": options.train_list, "test": options.test_list}
     given = {split: base / name for split, name in lists.items() if name}
     if len(given) == 1:
         raise UserError("options: give both train_list and test_list, or neither")
-    if given:
-        return listed(everything, images, given)
-    return stratified(everything, images, test_fraction, seed)
+    return listed(everything, images, given) if given else stratified(everything, images, options)
 
 
 def stratified(
-    everything: RawSplit, images: Path, test_fraction: float, seed: int
+    everything: RawSplit, images: Path, options: Stratified
 ) -> tuple[dict[str, RawSplit], str]:
-    """Files split by `stratified_split` on their paths below `images`; and a line for DATASET."""
-    keys = [_below(images, file) for file in everything.images]
-    train, test = stratified_split(keys, everything.labels, test_fraction, seed)
+    """Files split by `stratified_split` on their paths below `images`; and a line for DATASET.
+
+    Raises:
+        UserError: see `stratified_split`.
+    """
+    keys = [_path_below(images, file) for file in everything.images]
+    train, test = stratified_split(everything.labels, options.test_fraction, options.seed, keys)
     splits = {"train": _rows(everything, train), "test": _rows(everything, test)}
-    return splits, describe_stratified(test_fraction, seed)
+    return splits, describe_stratified(options)
 
 
-def describe_stratified(test_fraction: float, seed: int) -> str:
+def describe_stratified(options: Stratified) -> str:
     """The line for DATASET."""
-    return f"stratified: {test_fraction} of each class for testing, seed {seed}"
+    return f"stratified: {options.test_fraction} of each class for testing, seed {options.seed}"
 
 
 def listed(
@@ -71,7 +100,7 @@ def listed(
     if twice:
         both = " and ".join(map(str, lists.values()))
         raise UserError(f"{both}: {twice[0]!r} is listed twice ({len(twice)} such images)")
-    row_of = {_below(images, file): row for row, file in enumerate(everything.images)}
+    row_of = {_path_below(images, file): row for row, file in enumerate(everything.images)}
     for split, names in named.items():
         unknown = [name for name in names if name not in row_of]
         if unknown:
@@ -84,34 +113,53 @@ def listed(
 
 
 def stratified_split(
-    keys: Sequence[str], labels: np.ndarray, test_fraction: float, seed: int
+    labels: np.ndarray, fraction: float, seed: int, keys: Sequence[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of train and of test, both ascending, with `test_fraction` of each class in test.
+    """Indices of the rest and of what is held out, ascending: together all, and disjoint.
 
-    The order within a class is that of SHA-256(seed, key), so it depends on no library's
-    generator and an added image moves hardly any other. Each class of at least two images
-    has one or more on either side.
+    Of each class the given fraction is held out, but at least one and never all; the only member of
+    a class is in the rest. The order within a class is that of SHA-256(seed, key), so it depends on
+    no library's generator and an added image moves hardly any other.
 
     Args:
-        keys: one unique name an image.
-        labels: int64 (N,).
-        test_fraction: in (0, 1).
+        labels: classes (N,), or 0/1 matrix (N, C) where an image may have several; it counts for
+            its rarest.
+        fraction: to hold out, in (0, 1).
         seed: another seed gives another split.
+        keys: one unique name an image; its index by default.
+
+    Raises:
+        UserError: no class has two members.
     """
-    rank = np.argsort([hashlib.sha256(f"{seed}:{key}".encode()).hexdigest() for key in keys])
-    in_test = np.zeros(len(keys), dtype=bool)
-    for label in np.unique(labels):
-        members = rank[labels[rank] == label]
-        count = round(test_fraction * len(members))
-        in_test[members[: min(max(count, 1), len(members) - 1)]] = True
-    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
+    strata = labels if labels.ndim == 1 else _rarest_label(labels)
+    names = map(str, range(len(strata))) if keys is None else keys
+    digests = np.array([hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names])
+    order = np.lexsort((digests, strata))
+    _, starts = np.unique(strata[order], return_index=True)
+    held_out = np.zeros(len(strata), dtype=bool)
+    for members in np.split(order, starts[1:]):
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held_out[members[:count]] = True
+    if not held_out.any():
+        raise UserError(
+            f"none of {len(labels)} training images can be held out to select or test a head: "
+            "each class has only one; add images"
+        )
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def _rarest_label(labels: np.ndarray) -> np.ndarray:
+    """The least frequent of each image's labels, (N,); C for an image that has none."""
+    counts = labels.sum(axis=0, dtype=np.int64)
+    rarest = np.where(labels > 0, counts, len(labels) + 1).argmin(axis=1)
+    return np.where(labels.any(axis=1), rarest, labels.shape[1])
 
 
 def _rows(everything: RawSplit, rows: np.ndarray) -> RawSplit:
     return RawSplit([everything.images[row] for row in rows], everything.labels[rows])
 
 
-def _below(root: Path, file: str) -> str:
+def _path_below(root: Path, file: str) -> str:
     return file.removeprefix(str(root)).lstrip("/")
 
 

@@ -1,26 +1,25 @@
 """Refuse data on which no classifier can be trained, selected and tested, before it is decoded."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from rankme.data.raw import RawDataset
-from rankme.errors import UserError
-from rankme.schema import refuse
+from rankme.errors import UserError, refuse
+from rankme.study.datasets import Declaration, Expected
 
 _LEAST = {"train": 2, "test": 1}
 
 
-def validate(raw: RawDataset, declaration: dict[str, Any]) -> None:
+def validate(raw: RawDataset, declaration: Declaration) -> None:
     """Check pixels, classes, counts and labels against each other and against the declaration.
 
     Raises:
         UserError: with every fault found, a line each.
     """
     refuse(_pixel_faults(raw))
-    refuse(_label_faults(raw, declaration["metric"]))
-    refuse(_unexpected(raw, declaration.get("expected", {})))
+    refuse(_label_faults(raw, declaration.metric))
+    refuse(_unexpected(raw, declaration.expected))
     if raw.labelled:
         refuse_small_classes(raw.classes, {name: s.labels for name, s in raw.splits.items()})
 
@@ -80,11 +79,11 @@ def _label_faults(raw: RawDataset, metric: str) -> Iterator[str]:
             yield f"{name}: labels from {low} to {high}, but there are {count} classes"
 
 
-def _unexpected(raw: RawDataset, expected: dict[str, int]) -> Iterator[str]:
+def _unexpected(raw: RawDataset, expected: Expected) -> Iterator[str]:
     found = {name: len(split.labels) for name, split in raw.splits.items()}
     found["classes"] = len(raw.classes)
-    for key, count in expected.items():
-        if found[key] != count:
+    for key, count in expected:
+        if count is not None and found[key] != count:
             what = "classes" if key == "classes" else f"{key} images"
             yield (
                 f"expected {count:,} {what}, found {found[key]:,}; the copy is incomplete or "

@@ -1,22 +1,19 @@
 """Barlow Twins (Zbontar et al., ICML 2021): views correlate, unlike dimensions do not."""
 
-from collections.abc import Sequence
-
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from rankme.methods.base import Method, full_precision
-from rankme.methods.gather import gather
+from rankme.methods.base import TwoViews, full_precision
+from rankme.study.settings import Settings
 
 NAME = "BarlowTwins"
-HYPERPARAMETERS = {
-    "redundancy": {
-        "type": "number",
-        "minimum": 0,
-        "default": 0.0051,
-        "description": "Weight of the squared correlations between dimensions (lambda).",
-    },
-}
+
+
+class Hyperparameters(Settings):
+    redundancy: float = Field(
+        0.0051, ge=0, description="Weight of the squared correlations between dimensions (lambda)."
+    )
 
 
 def barlow_twins(z_a: Tensor, z_b: Tensor, redundancy: float) -> Tensor:
@@ -43,15 +40,10 @@ def _standardised(z: Tensor) -> Tensor:
     return (z - mean) * torch.rsqrt(variance + 1e-5)
 
 
-class BarlowTwins(Method):
+class BarlowTwins(TwoViews):
     """The Barlow Twins loss of two views, with correlations over the batch of all processes."""
 
-    redundancy: float
-
-    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-        z_a, z_b = (gather(z) for z in self.embed(views))
-        return barlow_twins(z_a, z_b, self.redundancy)
+    criterion = staticmethod(barlow_twins)
 
 
-LOSS = barlow_twins
 METHOD = BarlowTwins

@@ -1,25 +1,30 @@
 """What every self-supervised method has in common."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
-from rankme.augment.recipes import View, recipe
+from rankme.augment import View, recipe
+from rankme.methods.gather import gather
 from rankme.models import Encoder, Projector
+from rankme.study.settings import Augmentation, Settings
+
+Own = TypeVar("Own", bound=Settings, default=Settings)
 
 
-class Method(nn.Module):
+class Method(nn.Module, Generic[Own]):
     """Encoder, projector and the loss that trains them.
 
-    A subclass declares its hyperparameters as annotated attributes and defines `loss`.
+    A subclass defines `loss`.
 
     Args:
         encoder: untrained.
         projector: untrained.
-        hyperparameters: all that the method's file declares, by name.
+        hyperparameters: the `Hyperparameters` of the method's file.
         classes: of the source; 0 where an image may have several labels.
 
     Attributes:
@@ -32,27 +37,22 @@ class Method(nn.Module):
     trains: ClassVar[bool] = True
 
     def __init__(
-        self,
-        encoder: Encoder,
-        projector: Projector,
-        hyperparameters: Mapping[str, float],
-        classes: int = 0,
+        self, encoder: Encoder, projector: Projector, hyperparameters: Own, classes: int
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.projector = projector
+        self.hyperparameters = hyperparameters
         self.embeddings: tuple[Tensor, ...] = ()
-        for name, value in hyperparameters.items():
-            setattr(self, name, value)
 
-    def views(self, image_size: int, augmentation: Mapping[str, Any]) -> tuple[View, ...]:
+    def views(self, augmentation: Augmentation, image_size: int) -> tuple[View, ...]:
         """The augmented views of an image that `loss` expects, in order.
 
         Args:
-            image_size: side of the square views in pixels.
-            augmentation: "recipe" (its name) and "crop_scale" (range of the cropped area).
+            augmentation: of the study.
+            image_size: side of the square images in pixels.
         """
-        return recipe(augmentation["recipe"], image_size, augmentation["crop_scale"])
+        return recipe(augmentation, image_size)
 
     def networks(self) -> tuple[nn.Module, ...]:
         """All that a step runs images or representations through, for torch.compile."""
@@ -82,6 +82,21 @@ class Method(nn.Module):
 
     def after_step(self, step: int, steps: int) -> None:
         """Called after optimiser step `step` of `steps`: a momentum teacher follows here."""
+
+
+class TwoViews(Method):
+    """A method whose loss is a function of the embeddings of two views, over all processes.
+
+    Attributes:
+        criterion: takes the embeddings (N, K) of each view, row by row of the same images, and
+            the method's hyperparameters by name, and returns the loss.
+    """
+
+    criterion: ClassVar[Callable[..., Tensor]]
+
+    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
+        z_a, z_b = (gather(z) for z in self.embed(views))
+        return self.criterion(z_a, z_b, **dict(self.hyperparameters))
 
 
 @contextmanager

@@ -2,71 +2,61 @@
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
-from rankme.augment.recipes import View
-from rankme.errors import UserError
+from rankme.augment import View
 from rankme.methods.base import Method, full_precision
 from rankme.methods.gather import gather, mean_of_processes
 from rankme.models import Encoder, Projector
+from rankme.study.settings import Augmentation, Settings
 
 NAME = "DINO"
-HYPERPARAMETERS = {
-    "student_temperature": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 0.1,
-        "description": "Divides the student's scores before the softmax.",
-    },
-    "teacher_temperature": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 0.04,
-        "description": "Divides the teacher's centred scores before the softmax; lower sharpens.",
-    },
-    "teacher_momentum": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "default": 0.996,
-        "description": "Of the moving average at the first step; it rises to 1 by a cosine.",
-    },
-    "center_momentum": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "default": 0.9,
-        "description": "Of the centre, the moving average of the teacher's scores.",
-    },
-    "prototypes": {
-        "type": "integer",
-        "minimum": 2,
-        "maximum": 1048576,
-        "default": 4096,
-        "description": "Directions that embeddings are compared with; DINO's own code has 65,536.",
-    },
-    "local_crops": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": 100,
-        "default": 6,
-        "description": "Small views of an image beside the two global ones, for the student only.",
-    },
-    "crop_split": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "exclusiveMaximum": 1,
-        "default": 0.4,
-        "within": "augmentation.crop_scale",
-        "description": "Share of an image that global crops exceed and local crops stay below.",
-    },
-}
+
+
+class Hyperparameters(Settings):
+    student_temperature: float = Field(
+        0.1, gt=0, description="Divides the student's scores before the softmax."
+    )
+    teacher_temperature: float = Field(
+        0.04,
+        gt=0,
+        description="Divides the teacher's centred scores before the softmax; lower sharpens.",
+    )
+    teacher_momentum: float = Field(
+        0.996,
+        ge=0,
+        le=1,
+        description="Of the moving average at the first step; it rises to 1 by a cosine.",
+    )
+    center_momentum: float = Field(
+        0.9, ge=0, le=1, description="Of the centre, the moving average of the teacher's scores."
+    )
+    prototypes: int = Field(
+        4096,
+        ge=2,
+        le=1048576,
+        description="Directions that embeddings are compared with; DINO's own code has 65,536.",
+    )
+    local_crops: int = Field(
+        6,
+        ge=0,
+        le=100,
+        description="Small views of an image beside the two global ones, for the student only.",
+    )
+    crop_split: float = Field(
+        0.4,
+        gt=0,
+        lt=1,
+        json_schema_extra={"within": "augmentation.crop_scale"},
+        description="Share of an image that global crops exceed and local crops stay below.",
+    )
+
 
 LOCAL_SIZE = 96 / 224
 """Side of a local view, as a fraction of a global one."""
@@ -107,7 +97,7 @@ def momentum_at(step: int, steps: int, first: float) -> float:
     return 1 - (1 - first) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
-class DINO(Method):
+class DINO(Method[Hyperparameters]):
     """Student, teacher, and the prototypes that both compare their embeddings with.
 
     `encoder` and `projector` are the teacher's: as in the official evaluation it is what is saved,
@@ -124,48 +114,32 @@ class DINO(Method):
     - gradients are not clipped and weight decay is constant (both official for ResNet-50).
     """
 
-    student_temperature: float
-    teacher_temperature: float
-    teacher_momentum: float
-    center_momentum: float
-    prototypes: int
-    local_crops: int
-    crop_split: float
+    criterion = staticmethod(dino_loss)
 
     def __init__(
-        self,
-        encoder: Encoder,
-        projector: Projector,
-        hyperparameters: Mapping[str, float],
-        classes: int = 0,
+        self, encoder: Encoder, projector: Projector, hyperparameters: Hyperparameters, classes: int
     ) -> None:
         super().__init__(encoder, projector, hyperparameters, classes)
+        prototypes = hyperparameters.prototypes
         self.student_encoder = copy.deepcopy(encoder)
         self.student_projector = copy.deepcopy(projector)
         # The bare linear layer is the projector's kind of layer, drawn as torch draws it.
-        self.student_directions = nn.Linear(projector.dimension, self.prototypes, bias=False)
+        self.student_directions = nn.Linear(projector.dimension, prototypes, bias=False)
         self.directions = copy.deepcopy(self.student_directions)
         for module in (self.encoder, self.projector, self.directions):
             module.requires_grad_(False)
-        self.centre = nn.Buffer(torch.zeros(self.prototypes))
+        self.centre = nn.Buffer(torch.zeros(prototypes))
 
-    def views(self, image_size: int, augmentation: Mapping[str, Any]) -> tuple[View, ...]:
+    def views(self, augmentation: Augmentation, image_size: int) -> tuple[View, ...]:
         """The two views of the recipe, of large crops, then `local_crops` small ones.
 
         Local views are 3/7 of the size (96 of 224 pixels), never solarised, and blurred as often as
         the two global ones are on average (byol: 0.55; DINO: 0.5).
-
-        Raises:
-            UserError: `crop_split` is not within the study's crop_scale.
         """
-        low, high = augmentation["crop_scale"]
-        if not low < self.crop_split < high:
-            raise UserError(
-                f"crop_split: {self.crop_split} of {NAME} is not within augmentation.crop_scale "
-                f"{[low, high]}, which it divides into local and global crops; choose one between"
-            )
-        split = self.crop_split
-        first, second = super().views(image_size, {**augmentation, "crop_scale": (split, high)})
+        low, high = augmentation.crop_scale
+        split = self.hyperparameters.crop_split
+        large = augmentation.model_copy(update={"crop_scale": (split, high)})
+        first, second = super().views(large, image_size)
         local = replace(
             first,
             size=round(image_size * LOCAL_SIZE),
@@ -173,7 +147,7 @@ class DINO(Method):
             blur=(first.blur + second.blur) / 2,
             solarise=0.0,
         )
-        return first, second, *[local] * self.local_crops
+        return first, second, *[local] * self.hyperparameters.local_crops
 
     def networks(self) -> tuple[nn.Module, ...]:
         return *super().networks(), self.student_encoder, self.student_projector
@@ -192,17 +166,18 @@ class DINO(Method):
         with torch.no_grad():
             embeddings = self.projector(self.encoder(torch.cat(list(views[:2]))))
             teacher = _scores(torch.stack(embeddings.chunk(2)), self.directions)
-        temperatures = self.student_temperature, self.teacher_temperature
-        loss = dino_loss(student, teacher, self.centre, *temperatures)
+        own = self.hyperparameters
+        temperatures = own.student_temperature, own.teacher_temperature
+        loss = self.criterion(student, teacher, self.centre, *temperatures)
         with torch.no_grad():
             mean = gather(teacher.mean(dim=(0, 1))[None]).mean(0)
-            self.centre.lerp_(mean, 1 - self.center_momentum)
+            self.centre.lerp_(mean, 1 - own.center_momentum)
         return mean_of_processes(loss)
 
     @torch.no_grad()
     def after_step(self, step: int, steps: int) -> None:
         """Move the teacher's parameters towards the student's."""
-        weight = 1 - momentum_at(step, steps, self.teacher_momentum)
+        weight = 1 - momentum_at(step, steps, self.hyperparameters.teacher_momentum)
         pairs = (
             (self.encoder, self.student_encoder),
             (self.projector, self.student_projector),
@@ -219,5 +194,4 @@ def _scores(embeddings: Tensor, directions: nn.Linear) -> Tensor:
         return F.linear(F.normalize(embeddings, dim=-1), F.normalize(weight, dim=-1))
 
 
-LOSS = dino_loss
 METHOD = DINO

@@ -4,7 +4,6 @@ from rankme.methods.base import Method
 
 NAME = "RandomInit"
 CONTROL = True
-HYPERPARAMETERS: dict[str, object] = {}
 
 
 class RandomInit(Method):

@@ -1,23 +1,22 @@
 """SimCLR (Chen et al., ICML 2020): agreement of two views against all other images."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from rankme.methods.base import Method, full_precision
-from rankme.methods.gather import gather
+from rankme.methods.base import TwoViews, full_precision
+from rankme.study.settings import Settings
 
 NAME = "SimCLR"
-HYPERPARAMETERS = {
-    "temperature": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 0.15,
-        "description": "Divides the cosine similarities before the softmax (NT-Xent's tau).",
-    },
-}
+
+
+class Hyperparameters(Settings):
+    temperature: float = Field(
+        0.15,
+        gt=0,
+        description="Divides the cosine similarities before the softmax (NT-Xent's tau).",
+    )
 
 
 def nt_xent(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
@@ -40,15 +39,10 @@ def nt_xent(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
         return F.cross_entropy(similarities, positives)
 
 
-class SimCLR(Method):
+class SimCLR(TwoViews):
     """NT-Xent between two views, with the negatives of all processes."""
 
-    temperature: float
-
-    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-        z_a, z_b = (gather(z) for z in self.embed(views))
-        return nt_xent(z_a, z_b, self.temperature)
+    criterion = staticmethod(nt_xent)
 
 
-LOSS = nt_xent
 METHOD = SimCLR

@@ -1,6 +1,6 @@
 """A control for the other end: an encoder trained with the labels of its source, as a ceiling."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +10,11 @@ from rankme.errors import UserError
 from rankme.methods.base import Method, full_precision
 from rankme.methods.gather import mean_of_processes
 from rankme.models import Encoder, Projector
+from rankme.study.settings import Settings
 
 NAME = "Supervised"
 CONTROL = True
 USES_LABELS = True
-HYPERPARAMETERS: dict[str, object] = {}
 
 
 class Supervised(Method):
@@ -29,11 +29,7 @@ class Supervised(Method):
     """
 
     def __init__(
-        self,
-        encoder: Encoder,
-        projector: Projector,
-        hyperparameters: Mapping[str, float],
-        classes: int,
+        self, encoder: Encoder, projector: Projector, hyperparameters: Settings, classes: int
     ) -> None:
         super().__init__(encoder, projector, hyperparameters, classes)
         if classes < 2:

@@ -1,35 +1,28 @@
 """VICReg (Bardes et al., ICLR 2022): variance, invariance and covariance regularisation."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from rankme.methods.base import Method, full_precision
-from rankme.methods.gather import gather
+from rankme.methods.base import TwoViews, full_precision
+from rankme.study.settings import Settings
 
 NAME = "VICReg"
-HYPERPARAMETERS = {
-    "invariance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 25.0,
-        "description": "Weight of the mean squared difference between the two views.",
-    },
-    "variance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 25.0,
-        "description": "Weight of the hinge that keeps each dimension's deviation at 1 or more.",
-    },
-    "covariance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 4.0,
-        "description": "Weight of the squared covariances between dimensions.",
-    },
-}
+
+
+class Hyperparameters(Settings):
+    invariance: float = Field(
+        25.0, ge=0, description="Weight of the mean squared difference between the two views."
+    )
+    variance: float = Field(
+        25.0,
+        ge=0,
+        description="Weight of the hinge that keeps each dimension's deviation at 1 or more.",
+    )
+    covariance: float = Field(
+        4.0, ge=0, description="Weight of the squared covariances between dimensions."
+    )
 
 
 def vicreg(
@@ -69,17 +62,10 @@ def covariance_term(z: Tensor) -> Tensor:
     return matrix.fill_diagonal_(0).square().sum() / z.shape[1]
 
 
-class VICReg(Method):
+class VICReg(TwoViews):
     """The VICReg loss of two views, with statistics over the batch of all processes."""
 
-    invariance: float
-    variance: float
-    covariance: float
-
-    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-        z_a, z_b = (gather(z) for z in self.embed(views))
-        return vicreg(z_a, z_b, self.invariance, self.variance, self.covariance)
+    criterion = staticmethod(vicreg)
 
 
-LOSS = vicreg
 METHOD = VICReg

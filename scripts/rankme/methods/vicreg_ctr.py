@@ -1,40 +1,30 @@
 """VICReg-ctr (Garrido et al., ICLR 2023): VICReg-exp of samples instead of dimensions."""
 
-from collections.abc import Sequence
-
+from pydantic import Field
 from torch import Tensor
 
-from rankme.methods.base import Method
-from rankme.methods.gather import gather
+from rankme.methods.base import TwoViews
 from rankme.methods.vicreg_exp import vicreg_exp
+from rankme.study.settings import Settings
 
 NAME = "VICReg-ctr"
-HYPERPARAMETERS = {
-    "invariance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the mean squared difference between the two views.",
-    },
-    "variance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the hinge that keeps each embedding's deviation at 1 or more.",
-    },
-    "covariance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the log-sum-exp of the covariances between embeddings.",
-    },
-    "temperature": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 0.1,
-        "description": "Divides the covariances before the log-sum-exp (tau).",
-    },
-}
+
+
+class Hyperparameters(Settings):
+    invariance: float = Field(
+        1.0, ge=0, description="Weight of the mean squared difference between the two views."
+    )
+    variance: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of the hinge that keeps each embedding's deviation at 1 or more.",
+    )
+    covariance: float = Field(
+        1.0, ge=0, description="Weight of the log-sum-exp of the covariances between embeddings."
+    )
+    temperature: float = Field(
+        0.1, gt=0, description="Divides the covariances before the log-sum-exp (tau)."
+    )
 
 
 def vicreg_ctr(
@@ -54,23 +44,13 @@ def vicreg_ctr(
 
     Args and result: as for `vicreg_exp`.
     """
-    weights = invariance, variance, covariance
-    return vicreg_exp(z_a.T, z_b.T, *weights, temperature)
+    return vicreg_exp(z_a.T, z_b.T, invariance, variance, covariance, temperature)
 
 
-class VICRegCtr(Method):
+class VICRegCtr(TwoViews):
     """The VICReg-ctr loss of two views, against the batch of all processes."""
 
-    invariance: float
-    variance: float
-    covariance: float
-    temperature: float
-
-    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-        z_a, z_b = (gather(z) for z in self.embed(views))
-        weights = self.invariance, self.variance, self.covariance
-        return vicreg_ctr(z_a, z_b, *weights, self.temperature)
+    criterion = staticmethod(vicreg_ctr)
 
 
-LOSS = vicreg_ctr
 METHOD = VICRegCtr

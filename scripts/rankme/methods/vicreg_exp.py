@@ -1,42 +1,32 @@
 """VICReg-exp (Garrido et al., ICLR 2023): VICReg whose covariances pass through a soft maximum."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from rankme.methods.base import Method, full_precision
-from rankme.methods.gather import gather
+from rankme.methods.base import TwoViews, full_precision
 from rankme.methods.vicreg import variance_term
+from rankme.study.settings import Settings
 
 NAME = "VICReg-exp"
-HYPERPARAMETERS = {
-    "invariance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the mean squared difference between the two views.",
-    },
-    "variance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the hinge that keeps each dimension's deviation at 1 or more.",
-    },
-    "covariance": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the log-sum-exp of the covariances between dimensions.",
-    },
-    "temperature": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 0.1,
-        "description": "Divides the covariances before the log-sum-exp (tau).",
-    },
-}
+
+
+class Hyperparameters(Settings):
+    invariance: float = Field(
+        1.0, ge=0, description="Weight of the mean squared difference between the two views."
+    )
+    variance: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of the hinge that keeps each dimension's deviation at 1 or more.",
+    )
+    covariance: float = Field(
+        1.0, ge=0, description="Weight of the log-sum-exp of the covariances between dimensions."
+    )
+    temperature: float = Field(
+        0.1, gt=0, description="Divides the covariances before the log-sum-exp (tau)."
+    )
 
 
 def vicreg_exp(
@@ -81,19 +71,10 @@ def _exponential_term(z: Tensor, temperature: float) -> Tensor:
     return torch.logsumexp(others, dim=1).mean()
 
 
-class VICRegExp(Method):
+class VICRegExp(TwoViews):
     """The VICReg-exp loss of two views, with statistics over the batch of all processes."""
 
-    invariance: float
-    variance: float
-    covariance: float
-    temperature: float
-
-    def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-        z_a, z_b = (gather(z) for z in self.embed(views))
-        weights = self.invariance, self.variance, self.covariance
-        return vicreg_exp(z_a, z_b, *weights, self.temperature)
+    criterion = staticmethod(vicreg_exp)
 
 
-LOSS = vicreg_exp
 METHOD = VICRegExp

@@ -1,7 +1,11 @@
-"""Label-free metrics of embeddings, one file a metric or family. Importing them needs no torch.
+"""Label-free metrics of embeddings, one file a metric. Importing them needs numpy alone.
 
-Each takes a matrix N x K, those of augmented views n x q x K. Those of the spectrum also take a
-`Spectrum`, which a `Gram` makes of batches that were never in memory together::
+A file offers `METRIC`, which says how its metric is measured and read, and a function of the file's
+name, which this package exports; other files hold what several share. Adding a metric is adding a
+file.
+
+Each function takes a matrix N x K, those of augmented views n x q x K. Those of the spectrum also
+take a `Spectrum`, which a `Gram` makes of batches that were never in memory together::
 
     gram = Gram(dimension)
     for batch in batches:
@@ -10,36 +14,21 @@ Each takes a matrix N x K, those of augmented views n x q x K. Those of the spec
     rankme(spectrum), nesum(spectrum)
 """
 
-from rankme.metrics.alpha_req import alpha_req
-from rankme.metrics.coherence import coherence
-from rankme.metrics.idest import idest
-from rankme.metrics.lidar import lidar
-from rankme.metrics.own import OWN
-from rankme.metrics.rankme import effective_rank, rankme, rankme_from_singular_values
-from rankme.metrics.ratios import condition_number, nesum, participation_ratio, stable_rank
-from rankme.metrics.registry import METRICS, Metric, register
-from rankme.metrics.spectrum import Gram, Spectrum
-from rankme.metrics.sphere import alignment, self_cluster, uniformity
+from importlib import import_module
 
-register({name: module.METRIC for name, module in OWN.items()})
+from rankme.metrics.measure import METRICS
+from rankme.metrics.metric import Metric
+from rankme.metrics.rankme import rankme, rankme_from_singular_values
+from rankme.metrics.spectrum import Gram, Spectrum
+
+globals().update({name: getattr(import_module(f"{__name__}.{name}"), name) for name in METRICS})
 
 __all__ = [
     "METRICS",
     "Gram",
     "Metric",
     "Spectrum",
-    "alignment",
-    "alpha_req",
-    "coherence",
-    "condition_number",
-    "effective_rank",
-    "idest",
-    "lidar",
-    "nesum",
-    "participation_ratio",
     "rankme",
     "rankme_from_singular_values",
-    "self_cluster",
-    "stable_rank",
-    "uniformity",
+    *METRICS,
 ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rankme.metrics.metric import Metric
 from rankme.metrics.rows import Embeddings
 from rankme.metrics.spectrum import Spectrum, spectrum_of
 
@@ -11,6 +12,15 @@ FIT = (10, 100)
 
 MIN_EIGENVALUES = 3
 """Fewer determine no slope: a line goes through any two."""
+
+METRIC = Metric(
+    label="alpha-ReQ",
+    source="Agrawal et al., NeurIPS 2022",
+    better="near one",
+    why="a spectrum that decays as 1/j keeps the most information while staying smooth",
+    measure=lambda sample: alpha_req(sample.spectrum, sample.settings.alpha_fit),
+    settings=lambda sample: fitted_ranks(sample.spectrum, sample.settings.alpha_fit),
+)
 
 
 def alpha_req(embeddings: Embeddings | Spectrum, fit: Sequence[int] = FIT) -> float:
@@ -30,21 +40,17 @@ def alpha_req(embeddings: Embeddings | Spectrum, fit: Sequence[int] = FIT) -> fl
     Raises:
         ValueError: not a matrix, an empty one, or one with NaN or infinite values.
     """
-    eigenvalues = spectrum_of(embeddings).covariance_eigenvalues
-    first, last = fitted_ranks(eigenvalues, fit)
+    spectrum = spectrum_of(embeddings)
+    first, last = fitted_ranks(spectrum, fit).values()
+    eigenvalues = spectrum.covariance_eigenvalues[first - 1 : last]
     if last - first + 1 < MIN_EIGENVALUES:
         return float("nan")
     ranks = np.log(np.arange(first, last + 1))
     ranks -= ranks.mean()
-    return float(-(ranks @ np.log(eigenvalues[first - 1 : last])) / (ranks @ ranks))
+    return float(-(ranks @ np.log(eigenvalues)) / (ranks @ ranks))
 
 
-def fitted_ranks(eigenvalues: np.ndarray, fit: Sequence[int] = FIT) -> tuple[int, int]:
-    """First and last rank that the fit uses: the range, up to the last positive eigenvalue.
-
-    Args:
-        eigenvalues: in descending order, 0 where there is no variance.
-        fit: the range that is asked for.
-    """
-    first, last = fit
-    return first, min(last, int((eigenvalues > 0).sum()))
+def fitted_ranks(spectrum: Spectrum, fit: Sequence[int]) -> dict[str, int]:
+    """First and last rank that the fit uses: the range, up to the last positive eigenvalue."""
+    positive = int((spectrum.covariance_eigenvalues > 0).sum())
+    return {"first_rank": fit[0], "last_rank": min(fit[1], positive)}

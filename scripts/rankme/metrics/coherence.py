@@ -1,11 +1,21 @@
 """Coherence: whether single images hold a direction of their own."""
 
-from typing import Any
-
 import numpy as np
 
-from rankme.metrics.rows import Embeddings, as_matrix, blocks
+from rankme.metrics.metric import Metric
+from rankme.metrics.rows import Embeddings, as_array, blocks, host_float64
 from rankme.metrics.spectrum import Spectrum, spectrum_of
+
+METRIC = Metric(
+    label="coherence",
+    source="Tsitsulin et al., 2023 (arXiv 2305.16562)",
+    better="low",
+    why=(
+        "where it is low no single image holds a direction of its own, so any sample of the"
+        " images determines the head"
+    ),
+    measure=lambda sample: coherence(sample.embeddings, sample.spectrum),
+)
 
 
 def coherence(embeddings: Embeddings, spectrum: Spectrum | None = None) -> float:
@@ -25,12 +35,12 @@ def coherence(embeddings: Embeddings, spectrum: Spectrum | None = None) -> float
     Raises:
         ValueError: not a matrix, an empty one, or one with NaN or infinite values.
     """
-    matrix = as_matrix(embeddings)
+    matrix = as_array(embeddings)
     spectrum = spectrum or spectrum_of(matrix)
     rank = int((spectrum.singular_values > 0).sum())
     if rank == 0:
         return float("nan")
-    values, vectors = np.linalg.eigh(_host(spectrum.gram))
+    values, vectors = np.linalg.eigh(host_float64(spectrum.gram))
     values, vectors = values[-rank:], vectors[:, -rank:]
     if spectrum.sum is None:  # eigenvectors of Z Z^T: U itself
         largest = _leverage(vectors)
@@ -43,8 +53,3 @@ def coherence(embeddings: Embeddings, spectrum: Spectrum | None = None) -> float
 def _leverage(rows: np.ndarray) -> float:
     """The largest squared norm of a row."""
     return float(np.square(rows).sum(1).max())
-
-
-def _host(matrix: Any) -> np.ndarray:
-    host: np.ndarray = matrix if isinstance(matrix, np.ndarray) else matrix.cpu().numpy()
-    return host

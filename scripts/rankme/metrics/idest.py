@@ -2,10 +2,22 @@
 
 import numpy as np
 
-from rankme.metrics.rows import SUBSET_SEED, Embeddings, as_matrix, whole
-from rankme.metrics.sphere import PAIR_ROWS
+from rankme.metrics.metric import Metric
+from rankme.metrics.rows import PAIR_ROWS, SUBSET_SEED, Embeddings, as_array, whole
 
 STEPS = 8
+
+METRIC = Metric(
+    label="IdEst",
+    source="Mordacq et al., ICML 2026 (arXiv 2606.03338)",
+    better="low",
+    why=(
+        "the paper's error bound falls as n^(-1/d): of representations that learn, the one of"
+        " lower intrinsic dimension d generalises better"
+    ),
+    measure=lambda sample: idest(sample.embeddings, sample.pair_rows),
+    settings=lambda sample: {"rows": sample.pair_rows, "tree_sizes": tree_sizes(sample.pair_rows)},
+)
 
 
 def idest(embeddings: Embeddings, rows: int = PAIR_ROWS) -> float:
@@ -28,7 +40,7 @@ def idest(embeddings: Embeddings, rows: int = PAIR_ROWS) -> float:
     Raises:
         ValueError: not a matrix, an empty one, or one with NaN or infinite values.
     """
-    matrix = as_matrix(embeddings)
+    matrix = as_array(embeddings)
     sizes = tree_sizes(min(rows, len(matrix)))
     if not sizes:
         return float("nan")

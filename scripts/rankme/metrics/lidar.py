@@ -4,12 +4,23 @@ from typing import Any
 
 import numpy as np
 
+from rankme.metrics.metric import Metric
 from rankme.metrics.rankme import rankme_from_singular_values
-from rankme.metrics.rows import as_views, blocks
-from rankme.metrics.spectrum import without_rounding
+from rankme.metrics.rows import as_array, blocks
+from rankme.metrics.spectrum import zeroed_below
 
 DELTA = 1e-4
 EPS = 1e-8
+
+METRIC = Metric(
+    label="LiDAR",
+    source="Thilak et al., ICLR 2024 (arXiv 2312.04000)",
+    better="high",
+    why="counts the directions that tell images apart despite their augmentation",
+    measure=lambda sample: lidar(sample.views),
+    settings=lambda sample: sample.view_counts | {"delta": DELTA, "eps": EPS},
+    needs_views=True,
+)
 
 
 def lidar(views: Any, delta: float = DELTA, eps: float = EPS) -> float:
@@ -35,7 +46,7 @@ def lidar(views: Any, delta: float = DELTA, eps: float = EPS) -> float:
     Raises:
         ValueError: of another shape, or with NaN or infinite values.
     """
-    views = as_views(views)
+    views = as_array(views, axes=3)
     count, q, dimension = views.shape
     if count < 2 or q < 2:
         raise ValueError(f"LiDAR needs at least 2 views of 2 images, has {q} of {count}")
@@ -57,4 +68,4 @@ def _discriminant(between: np.ndarray, within: np.ndarray, delta: float) -> np.n
     values, vectors = np.linalg.eigh(within)
     whitening = vectors / np.sqrt(values.clip(min=0) + delta)
     found = np.linalg.eigvalsh(whitening.T @ between @ whitening)
-    return without_rounding(found, len(found) * np.finfo(np.float64).eps * found[-1])
+    return zeroed_below(found, len(found) * np.finfo(np.float64).eps * found[-1])

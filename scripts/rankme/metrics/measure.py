@@ -1,32 +1,58 @@
-"""Every label-free metric of one matrix of embeddings, as RANK records it."""
+"""Every label-free metric of one matrix of embeddings, as RANK records it.
+
+RANK holds the metrics of one dataset, RANKME_EVAL those of all in `["datasets"][dataset]`, for each
+layer ("embedding" and "representation") as
+
+    n, k, eps            images, width of the features, eps of RankMe
+    singular_values      all min(n, k), descending; empty where features are not finite
+    one key a metric     its value, or null: not finite, not defined, or not measured
+    settings             what else the metrics were measured with
+    convergence          on the embeddings of the source only: RankMe against sample size, a list
+                         of {"samples", "mean", "std", "draws"}
+"""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rankme.metrics.alpha_req import alpha_req, fitted_ranks
-from rankme.metrics.coherence import coherence
-from rankme.metrics.idest import idest, tree_sizes
-from rankme.metrics.lidar import DELTA, lidar
-from rankme.metrics.lidar import EPS as LIDAR_EPS
-from rankme.metrics.own import OWN
-from rankme.metrics.rankme import effective_rank, rankme
-from rankme.metrics.ratios import condition_number, nesum, participation_ratio, stable_rank
-from rankme.metrics.registry import METRICS
+from rankme.errors import UserError
+from rankme.metrics.metric import Metric, Sample
+from rankme.metrics.rankme import rankme
 from rankme.metrics.rows import SUBSET_SEED
-from rankme.metrics.settings import RankSettings
-from rankme.metrics.spectrum import Spectrum, spectrum_of
-from rankme.metrics.sphere import TEMPERATURE, alignment, self_cluster, uniformity
+from rankme.plugins import files
+
+if TYPE_CHECKING:
+    from rankme.study.settings import Rank
+
+RECORD_KEYS = ("n", "k", "eps", "singular_values", "settings", "convergence")
+"""Keys of a record that are no metrics."""
 
 FEWEST_SAMPLES = 256
 DRAWS = 5
 
 
-def measure(
-    embeddings: np.ndarray, views: np.ndarray | None, settings: RankSettings
-) -> dict[str, Any]:
+def find_metrics() -> dict[str, Metric]:
+    """Name -> metric of each file of this folder that offers one: RankMe first, then by name.
+
+    Raises:
+        UserError: a file is named as a key of the records.
+    """
+    found: dict[str, Metric] = {}
+    for name, file in files("metrics").items():
+        module = import_module(f"rankme.metrics.{name}")
+        if hasattr(module, "METRIC"):
+            if name in RECORD_KEYS:
+                raise UserError(f"{file}: {name!r} is taken; choose another file name")
+            found[name] = module.METRIC
+    return {"rankme": found.pop("rankme"), **found}
+
+
+METRICS = find_metrics()
+
+
+def measure(embeddings: np.ndarray, views: np.ndarray | None, settings: "Rank") -> dict[str, Any]:
     """All metrics of the same embeddings, with their spectrum and settings.
 
     Args:
@@ -36,30 +62,27 @@ def measure(
         settings: of the study.
 
     Returns:
-        n, k, eps, one entry a metric, settings and singular_values, as `rankme.metrics.registry`
-        says. Embeddings that are not finite have no metric and no spectrum.
+        A record as the top of this file shows it, without convergence. Embeddings that are not
+        finite have no metric and no spectrum.
     """
     count, dimension = embeddings.shape
-    values: dict[str, float | None] = dict.fromkeys(METRICS)
-    sigma: list[float] = []
-    used: dict[str, Any] = {"alpha_req": None, "uniformity": None, "idest": None}
-    spectrum = _spectrum(embeddings)
-    if spectrum is not None:
-        sigma = spectrum.singular_values.tolist()
-        values |= _of_rows(embeddings, spectrum, settings)
-        used |= _settings(spectrum, settings)
-    if views is not None and np.isfinite(views).all():
-        values |= {"lidar": lidar(views), "alignment": alignment(views)}
-    known = {
-        name: None if value is None or not math.isfinite(value) else value
-        for name, value in values.items()
-    }
+    sample = Sample(embeddings, np.empty((0, 0, 0)) if views is None else views, settings)
+    sigma = _singular_values(sample)
+    given = {False: bool(sigma), True: views is not None}  # by `needs_views`
+    finite = {False: bool(sigma), True: given[True] and bool(np.isfinite(sample.views).all())}
     return {
         "n": count,
         "k": dimension,
         "eps": settings.eps,
-        **known,
-        "settings": used | _view_settings(views),
+        **{
+            name: _value(metric, sample) if finite[metric.needs_views] else None
+            for name, metric in METRICS.items()
+        },
+        "settings": {
+            name: metric.settings(sample) if given[metric.needs_views] else None
+            for name, metric in METRICS.items()
+            if metric.settings
+        },
         "singular_values": sigma,
     }
 
@@ -97,48 +120,14 @@ def _drawn(
     return {"samples": size, "mean": float(found.mean()), "std": std, "draws": draws}
 
 
-def _spectrum(embeddings: np.ndarray) -> Spectrum | None:
-    """None where embeddings are not finite."""
+def _singular_values(sample: Sample) -> list[float]:
+    """None of embeddings that are not finite."""
     try:
-        return spectrum_of(embeddings)
+        return sample.spectrum.singular_values.tolist()
     except ValueError:
-        return None
+        return []
 
 
-def _of_rows(
-    embeddings: np.ndarray, spectrum: Spectrum, settings: RankSettings
-) -> dict[str, float | None]:
-    of_spectrum: dict[str, Callable[[Spectrum], float]] = {
-        "effective_rank": effective_rank,
-        "nesum": nesum,
-        "stable_rank": stable_rank,
-        "participation_ratio": participation_ratio,
-        "condition_number": condition_number,
-    }
-    return {
-        "rankme": rankme(spectrum, settings.eps),
-        **{name: metric(spectrum) for name, metric in of_spectrum.items()},
-        "alpha_req": alpha_req(spectrum, settings.alpha_fit),
-        "coherence": coherence(embeddings, spectrum),
-        "self_cluster": self_cluster(embeddings),
-        "uniformity": uniformity(embeddings, settings.pair_rows),
-        "idest": idest(embeddings, settings.pair_rows),
-        **{name: float(own.measure(embeddings, spectrum)) for name, own in OWN.items()},
-    }
-
-
-def _settings(spectrum: Spectrum, settings: RankSettings) -> dict[str, Any]:
-    first, last = fitted_ranks(spectrum.covariance_eigenvalues, settings.alpha_fit)
-    rows = min(settings.pair_rows, spectrum.count)
-    return {
-        "alpha_req": {"first_rank": first, "last_rank": last},
-        "uniformity": {"rows": rows, "t": TEMPERATURE},
-        "idest": {"rows": rows, "tree_sizes": tree_sizes(rows)},
-    }
-
-
-def _view_settings(views: np.ndarray | None) -> dict[str, Any]:
-    if views is None:
-        return {"lidar": None, "alignment": None}
-    shape = {"images": views.shape[0], "views": views.shape[1]}
-    return {"lidar": {**shape, "delta": DELTA, "eps": LIDAR_EPS}, "alignment": shape}
+def _value(metric: Metric, sample: Sample) -> float | None:
+    value = float(metric.measure(sample))
+    return value if math.isfinite(value) else None

@@ -1,12 +1,24 @@
-"""RankMe and the effective rank: the exponential of the entropy of the singular values."""
+"""RankMe: the exponential of the entropy of the singular values."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rankme.metrics.metric import Metric
 from rankme.metrics.rows import Embeddings
 from rankme.metrics.spectrum import Spectrum, spectrum_of
 
 EPS = 1e-7
+
+COLLAPSED_RANKME = 2.0
+"""A run whose RankMe ends below has collapsed: its embeddings have about one direction."""
+
+METRIC = Metric(
+    label="RankMe",
+    source="Garrido et al., ICML 2023 (arXiv 2210.02885)",
+    better="high",
+    why="the rank of the embeddings bounds that of what a linear head can tell apart",
+    measure=lambda sample: rankme(sample.spectrum, sample.settings.eps),
+)
 
 
 def rankme(embeddings: Embeddings | Spectrum, eps: float = EPS) -> float:
@@ -30,15 +42,6 @@ def rankme(embeddings: Embeddings | Spectrum, eps: float = EPS) -> float:
             negative, NaN or infinite.
     """
     return rankme_from_singular_values(spectrum_of(embeddings).singular_values, eps)
-
-
-def effective_rank(embeddings: Embeddings | Spectrum) -> float:
-    """Effective rank of a matrix of embeddings (Roy & Vetterli, 2007): RankMe with eps 0.
-
-    Raises:
-        ValueError: as `rankme`.
-    """
-    return rankme(embeddings, eps=0.0)
 
 
 def rankme_from_singular_values(sigma: ArrayLike, eps: float = EPS) -> float:

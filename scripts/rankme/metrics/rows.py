@@ -14,25 +14,23 @@ Embeddings: TypeAlias = Union[np.ndarray, "Tensor", Sequence[Sequence[float]]]
 BLOCK_BYTES = 64 * 2**20
 """Of float64 rows that are held at a time."""
 
+PAIR_ROWS = 2048
+"""Of metrics that compare all pairs of rows, unless told otherwise."""
+
 SUBSET_SEED = 0
 
 
-def as_matrix(embeddings: Embeddings) -> "np.ndarray | Tensor":
-    """Embeddings as an array or a tensor.
-
-    Raises:
-        ValueError: not a matrix, or an empty one.
-    """
-    return _checked(embeddings, "N x K", 2)
-
-
-def as_views(views: Any) -> "np.ndarray | Tensor":
-    """Embeddings of q views of each of n images, n x q x K, as an array or a tensor.
+def as_array(values: Any, axes: int = 2) -> "np.ndarray | Tensor":
+    """Embeddings N x K, or with three axes those of q views of n images, as array or tensor.
 
     Raises:
         ValueError: of another shape, or empty.
     """
-    return _checked(views, "n x q x K: q views of n images", 3)
+    array = values if hasattr(values, "ndim") else np.asarray(values)
+    if array.ndim != axes or 0 in array.shape:
+        form = "N x K" if axes == 2 else "n x q x K: q views of n images"
+        raise ValueError(f"embeddings have shape {tuple(array.shape)}, expected {form}")
+    return array
 
 
 def blocks(embeddings: "np.ndarray | Tensor") -> Iterator[np.ndarray]:
@@ -44,7 +42,7 @@ def blocks(embeddings: "np.ndarray | Tensor") -> Iterator[np.ndarray]:
     row_bytes = 8 * int(np.prod(embeddings.shape[1:]))
     step = max(1, BLOCK_BYTES // row_bytes)
     for start in range(0, len(embeddings), step):
-        block = _host(embeddings[start : start + step])
+        block = host_float64(embeddings[start : start + step])
         if not np.isfinite(block).all():
             raise ValueError("embeddings hold NaN or infinite values; has it diverged?")
         yield block
@@ -72,14 +70,8 @@ def subset(count: int, samples: int) -> np.ndarray:
     return np.sort(np.random.default_rng(SUBSET_SEED).permutation(count)[:samples])
 
 
-def _checked(values: Any, form: str, axes: int) -> "np.ndarray | Tensor":
-    array = values if hasattr(values, "ndim") else np.asarray(values)
-    if array.ndim != axes or 0 in array.shape:
-        raise ValueError(f"embeddings have shape {tuple(array.shape)}, expected {form}")
-    return array
-
-
-def _host(rows: "np.ndarray | Tensor") -> np.ndarray:
+def host_float64(rows: "np.ndarray | Tensor") -> np.ndarray:
+    """Float64 on the host; an array that is both is not copied."""
     if isinstance(rows, np.ndarray):
         return rows.astype(np.float64, copy=False)
     return rows.detach().cpu().double().numpy()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rankme.metrics.rows import as_matrix
+from rankme.metrics.rows import as_array, host_float64
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,7 +113,7 @@ class Spectrum:
         direction holds nearly everything.
         """
         values = _eigenvalues(self.gram)[::-1][: min(self.count, self.dimension)]
-        return np.sqrt(without_rounding(values, self._resolution * values[0]))
+        return np.sqrt(zeroed_below(values, self._resolution * values[0]))
 
     @cached_property
     def covariance_eigenvalues(self) -> np.ndarray:
@@ -124,7 +124,7 @@ class Spectrum:
         """
         values = _eigenvalues(self._centred())[::-1][: min(self.count - 1, self.dimension)]
         floor = self._resolution * self.singular_values[0] ** 2
-        return without_rounding(values, floor) / max(self.count - 1, 1)
+        return zeroed_below(values, floor) / max(self.count - 1, 1)
 
     def _centred(self) -> Any:
         """The Gram matrix of Z less its mean row."""
@@ -147,7 +147,7 @@ def spectrum_of(embeddings: "Embeddings | Spectrum") -> Spectrum:
     """
     if isinstance(embeddings, Spectrum):
         return embeddings
-    matrix = as_matrix(embeddings)
+    matrix = as_array(embeddings)
     rows, columns = matrix.shape
     gram = Gram(min(rows, columns))
     if rows >= columns:
@@ -157,17 +157,27 @@ def spectrum_of(embeddings: "Embeddings | Spectrum") -> Spectrum:
     return Spectrum(gram.matrix, None, rows, columns)
 
 
-def without_rounding(values: np.ndarray, floor: float) -> np.ndarray:
-    """Eigenvalues of a matrix that has no negative ones: those up to `floor` are 0."""
+def zeroed_below(values: np.ndarray, floor: float) -> np.ndarray:
+    """Eigenvalues of a matrix that has no negative ones: rounding errors, up to `floor`, are 0."""
     kept: np.ndarray = np.where(values > max(floor, 0.0), values, 0.0)
     return kept
 
 
+def relative_values(values: np.ndarray) -> np.ndarray:
+    """Descending values over the first.
+
+    Of none, or of zeros alone, those of a single direction: 1, 0, 0 ... So embeddings collapsed to
+    zero or, where the covariance counts, to one point have rank 1, as they have for RankMe.
+    """
+    if values.size and values[0] > 0:
+        return values / values[0]
+    return np.eye(1, max(values.size, 1))[0]
+
+
 def _float64(rows: "np.ndarray | Tensor") -> Any:
-    if isinstance(rows, np.ndarray):
-        return rows.astype(np.float64, copy=False)
-    rows = rows.detach()
-    return rows.double() if rows.is_cuda else rows.cpu().double().numpy()
+    if isinstance(rows, np.ndarray) or not rows.is_cuda:
+        return host_float64(rows)
+    return rows.detach().double()
 
 
 def _eigenvalues(matrix: Any) -> np.ndarray:

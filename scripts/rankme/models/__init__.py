@@ -1,6 +1,6 @@
 """Encoders and projectors."""
 
 from rankme.models.encoders import Encoder, build_encoder
-from rankme.models.projector import Projector, build_projector
+from rankme.models.projector import Projector
 
-__all__ = ["Encoder", "Projector", "build_encoder", "build_projector"]
+__all__ = ["Encoder", "Projector", "build_encoder"]

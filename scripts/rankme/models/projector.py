@@ -17,6 +17,10 @@ class Projector(nn.Sequential):
     The last is outside autocast: rounded to bfloat16, 1,024 embeddings of 1,024 dimensions and rank
     4.0 have rank 4.9, which the rank regulariser would pull back.
 
+    Args:
+        input_dimension: D, the width of the representation.
+        widths: of every layer; the last is K.
+
     Attributes:
         dimension: K, the width of the embedding.
     """
@@ -37,13 +41,3 @@ class Projector(nn.Sequential):
         with torch.autocast(input.device.type, enabled=False):
             embeddings: Tensor = last(input.type_as(next(last.parameters())))
         return embeddings
-
-
-def build_projector(input_dimension: int, widths: Sequence[int]) -> Projector:
-    """An untrained projector from (N, D) to (N, K).
-
-    Args:
-        input_dimension: D, the width of the representation.
-        widths: of every layer; the last is K.
-    """
-    return Projector(input_dimension, widths)

@@ -13,41 +13,46 @@ import pandas as pd
 
 from rankme.analysis.collect import COLUMNS
 from rankme.analysis.groups import degenerate
+from rankme.artefacts import RunFiles
 from rankme.files import write_text
 from rankme.plots import style
+from rankme.plots.tables import Tables
 
 _DATA = "/* data */"
+_MEASURES = ("top1", "top1_low", "top1_high")
 
 
-def write(results: pd.DataFrame, path: Path) -> None:
+def write(tables: Tables, path: Path) -> None:
     """Write the page; a menu chooses the dataset."""
     template = files("rankme.plots").joinpath("interactive.html").read_text()
     # "<" could end the script that holds the data.
-    data = json.dumps(_content(results), allow_nan=False).replace("<", "\\u003c")
+    data = json.dumps(_content(tables), allow_nan=False).replace("<", "\\u003c")
     write_text(path, template.replace(_DATA, data))
 
 
-def _content(results: pd.DataFrame) -> dict[str, Any]:
+def _content(tables: Tables) -> dict[str, Any]:
     """What the page's script reads: runs, and for each labelled dataset their accuracies."""
-    results = results.assign(degenerate=degenerate(results))
+    results = tables.results.assign(degenerate=degenerate(tables.results))
     runs = results.drop_duplicates(["method", "run"]).dropna(subset=["rankme"])
     labelled = results[results["top1"].notna()]
     accuracy = labelled.set_index(["method", "run"])
     methods = list(dict.fromkeys(runs["method"]))
     order = list(zip(runs["method"], runs["run"], strict=True))
     return {
+        "study": style.signature(*tables.label),
         "colours": {m: style.COLOURS[i % len(style.COLOURS)] for i, m in enumerate(methods)},
         "runs": [_run(run) for run in runs.to_dict("records")],
         "datasets": {
-            name: _on_dataset(accuracy[accuracy["dataset"] == name], order)
+            name: _accuracies(accuracy[accuracy["dataset"] == name], order)
             for name in labelled["dataset"].unique()
         },
     }
 
 
 def _run(run: dict[Any, Any]) -> dict[str, Any]:
-    settings = {k: v for k, v in run.items() if k not in COLUMNS and not pd.isna(v)}
-    settings.pop("degenerate")
+    settings = {
+        k: v for k, v in run.items() if k not in (*COLUMNS, "degenerate") and not pd.isna(v)
+    }
     ranks = run.get("rankme_file")
     return {
         "method": run["method"],
@@ -57,18 +62,15 @@ def _run(run: dict[Any, Any]) -> dict[str, Any]:
         "control": bool(run["control"]),
         "rankme": round(float(run["rankme"]), 3),
         "settings": {"seed": run["seed"], **settings},
-        "files": [ranks, str(ranks).replace("RANKME_EVAL", "PRETRAINED_MODEL")]
+        "files": [ranks, RunFiles(Path(ranks).parent).model.as_posix()]
         if isinstance(ranks, str)
         else [],
     }
 
 
-def _on_dataset(rows: pd.DataFrame, order: list[Any]) -> dict[str, list[Any]]:
+def _accuracies(rows: pd.DataFrame, order: list[Any]) -> dict[str, list[Any]]:
     """Accuracies in percent, their intervals and files, in the order of the runs."""
     rows = rows.reindex(index=order, columns=[*_MEASURES, "accuracy_file"])
     columns = {name: (100 * rows[name].astype(float)).round(3) for name in _MEASURES}
     measured = {name: [None if pd.isna(v) else v for v in c] for name, c in columns.items()}
     return measured | {"file": [v if isinstance(v, str) else None for v in rows["accuracy_file"]]}
-
-
-_MEASURES = ("top1", "top1_low", "top1_high")

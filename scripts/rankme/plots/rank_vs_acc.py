@@ -1,30 +1,24 @@
 """Accuracy against RankMe: one panel a dataset, one point a run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from rankme.analysis.groups import (
-    ALL_SWEEPS,
-    MEAN,
-    NON_DEGENERATE,
-    degenerate,
-    with_mean_over_targets,
-    without_controls,
-)
-from rankme.analysis.groups import NEEDED_COLUMNS as GROUP_COLUMNS
+from rankme.analysis.groups import MEAN, degenerate, with_mean_over_targets, without_controls
 from rankme.analysis.selection import HIGHEST
 from rankme.plots import style
+from rankme.plots.style import PERCENT
+from rankme.plots.tables import Tables, pooled
 
-NEEDED_COLUMNS = (*GROUP_COLUMNS, "top1_low", "top1_high", "confidence")
+TITLE = "accuracy against RankMe"
 
 LOG_RATIO = 10.0
 """The x axis is logarithmic where the RankMe of non-degenerate runs spans more than this."""
@@ -32,26 +26,17 @@ LOG_RATIO = 10.0
 CONTROL_COLOURS = ("#000000", "0.55", "0.3", "0.75")
 """Controls are stars, in greys."""
 
-SELECTED = {"marker": "o", "markersize": 3.4}
-BEST = {"marker": "s", "markersize": 5.6}
-"""Marks around a point, sized in points beyond it; the ring fits into the square."""
+SELECTED = ("o", 3.4)
+BEST = ("s", 5.6)
+"""Marks around a point and their size in points beyond it; the ring fits into the square."""
 
 _PANEL_INCHES = 1.55
 _LINE_INCHES = 0.115
 _KEY_SIZE = 3.4
-_PERCENT = 100.0
 _MANY_RUNS = 500
 _GREY = "0.35"
 _RHO = r"$\rho$"
 _CHANCE: dict[str, Any] = {"color": _GREY, "linewidth": 0.8, "linestyle": (0, (4, 2))}
-_HEADER = {
-    "borderpad": 0,
-    "borderaxespad": 0.3,
-    "handlelength": 0.7,
-    "handletextpad": 0.3,
-    "columnspacing": 0.7,
-    "labelspacing": 0.2,
-}
 
 
 @dataclass(frozen=True)
@@ -64,19 +49,15 @@ class Look:
     size: float
 
 
-def draw(results: pd.DataFrame, correlations: pd.DataFrame, selection: pd.DataFrame) -> Figure:
+@rc_context(style.RC)
+def draw(tables: Tables) -> Figure:
     """Draw top-1 accuracy against the RankMe of the source embeddings.
 
     Panels: the source, each target, and the mean over targets where there are several. Marked
     for each method, among all its non-degenerate runs: the run of highest RankMe and the run of
     highest accuracy.
-
-    Args:
-        results: table of `rankme.analysis.collect`.
-        correlations: table of `rankme.analysis.statistics.correlate` on `results`.
-        selection: table of `rankme.analysis.selection.select` on `results`.
     """
-    points = with_mean_over_targets(results)
+    points = with_mean_over_targets(tables.results)
     points = points[points["top1"].notna()]
     if points.empty:
         return style.nothing_to_draw("Accuracy against RankMe: no dataset has labels.")
@@ -85,46 +66,36 @@ def draw(results: pd.DataFrame, correlations: pd.DataFrame, selection: pd.DataFr
         points = points[points["role"] != "mean"]
     points, controls = without_controls(points), points[points["control"].astype(bool)]
     look = Look(
-        style.assign(points["method"], style.COLOURS, "methods"),
+        style.method_colours(points),
         style.assign(points["sweep"], style.MARKERS, "sweeps"),
         style.assign(controls["method"], CONTROL_COLOURS, "controls"),
-        _marker_size(points),
+        # 4.4 points for 8 runs, 2.7 for 200.
+        6.0 / len(points.drop_duplicates(["method", "run"])) ** 0.15,
     )
-    names = list(points["dataset"].unique())
-    with rc_context(style.RC):
-        key = _key(points, look)
-        figure, key_area, panels = _grid(len(names), len(look.colours), _key_lines(key))
-        _scale_x(panels[0], points)
-        for axes, name in zip(panels, names, strict=True):
-            _panel(
-                axes,
-                points[points["dataset"] == name],
-                controls[controls["dataset"] == name],
-                _of_panel(correlations, name),
-                _of_panel(selection, name),
-                look,
-            )
-        _draw_key(key_area, key)
+    by_dataset = list(points.groupby("dataset", sort=False))
+    key = _key(points, look)
+    figure, key_area, cells = _grid(len(by_dataset), len(look.colours), _key_lines(key))
+    _scale_x(cells[0], points)
+    for axes, (dataset, runs) in zip(cells, by_dataset, strict=True):
+        _draw_runs(axes, runs, look)
+        _draw_marks(axes, _rankme_rows(tables.selection, str(dataset)), look)
+        seen = _view(axes, runs, controls[controls["dataset"] == dataset])
+        _draw_controls(axes, seen, look)
+        _draw_header(axes, runs, _rankme_rows(tables.correlations, str(dataset)), look)
+    _draw_key(key_area, key)
     return figure
 
 
-def _of_panel(table: pd.DataFrame, dataset: str) -> dict[Any, dict[Any, Any]]:
-    """Method -> its row of a statistic over all its non-degenerate runs on `dataset`."""
+def _rankme_rows(statistics: pd.DataFrame, dataset: str) -> list[dict[Any, Any]]:
+    """A row a method: about RankMe and all its non-degenerate runs on `dataset`."""
+    rows = pooled(statistics)
     wanted = (
-        (table["sweep"] == ALL_SWEEPS)
-        & (table["runs"] == NON_DEGENERATE)
-        & (table["dataset"] == dataset)
-        & (table["metric"] == "rankme")
-        & (table["tap"] == "embedding")
-        & (table.get("rule", HIGHEST) == HIGHEST)
+        (rows["dataset"] == dataset)
+        & (rows["metric"] == "rankme")
+        & (rows["layer"] == "embedding")
+        & (rows.get("rule", HIGHEST) == HIGHEST)
     )
-    return table[wanted].set_index("method").to_dict("index")
-
-
-def _marker_size(points: pd.DataFrame) -> float:
-    """Points: 4.4 for 8 runs, 2.7 for 200."""
-    runs = len(points.drop_duplicates(["method", "run"]))
-    return 6.0 / runs**0.15
+    return rows[wanted].to_dict("records")
 
 
 def _grid(panels: int, methods: int, key_lines: int) -> tuple[Figure, SubFigure, list[Axes]]:
@@ -152,122 +123,73 @@ def _columns(panels: int) -> int:
 
 
 def _scale_x(axes: Axes, points: pd.DataFrame) -> None:
-    sound = points.loc[~points["degenerate"], "rankme"]
-    if sound.empty or sound.max() / sound.min() <= LOG_RATIO:
+    ranks = points.loc[~points["degenerate"], "rankme"]
+    if ranks.empty or ranks.max() / ranks.min() <= LOG_RATIO:
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=style.TICK_STEPS))
         return
-    span = points["rankme"].max() / points["rankme"].min()
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 50 else (1,), numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    style.log_ticks(axes.xaxis, points["rankme"].max() / points["rankme"].min())
 
 
-def _panel(
-    axes: Axes,
-    points: pd.DataFrame,
-    controls: pd.DataFrame,
-    correlations: Mapping[str, Mapping[str, Any]],
-    selection: Mapping[str, Mapping[str, Any]],
-    look: Look,
-) -> None:
+def _draw_runs(axes: Axes, points: pd.DataFrame, look: Look) -> None:
+    """Wilson intervals, and above them a dot a run."""
     for method, runs in points.groupby("method", sort=False):
-        _intervals(axes, runs, look.colours[str(method)])
-        _runs(axes, runs, look.colours[str(method)], look)
-    chosen = {method: choice for method, choice in selection.items() if choice["n"] > 0}
-    for method, choice in chosen.items():
-        for prefix, shape in (("selected", SELECTED), ("best", BEST)):
-            place = choice[f"{prefix}_value"], _PERCENT * choice[f"{prefix}_top1"]
-            axes.plot(
-                *place, **_mark(shape, look.size, look.colours[method]), zorder=3, clip_on=False
-            )
-    outside = _view(axes, points, controls)
-    _controls(axes, controls[~controls.index.isin(outside)], look)
-    _header(axes, points, correlations, look)
-
-
-def _intervals(axes: Axes, runs: pd.DataFrame, colour: str) -> None:
-    known = runs.dropna(subset=["top1_low", "top1_high"])
-    axes.vlines(
-        known["rankme"],
-        _PERCENT * known["top1_low"],
-        _PERCENT * known["top1_high"],
-        colors=colour,
-        linewidth=0.6,
-        alpha=0.45,
-        rasterized=len(runs) > _MANY_RUNS,
-        zorder=1,
-    )
-
-
-def _runs(axes: Axes, runs: pd.DataFrame, colour: str, look: Look) -> None:
-    for (sweep, hollow), group in runs.groupby(["sweep", "degenerate"], sort=False):
-        axes.plot(
-            group["rankme"],
-            _PERCENT * group["top1"],
-            linestyle="none",
-            marker=look.markers[str(sweep)],
-            markersize=look.size,
-            markerfacecolor="white" if hollow else colour,
-            markeredgecolor=colour if hollow else "white",
-            markeredgewidth=0.8 if hollow else 0.25,
-            rasterized=len(runs) > _MANY_RUNS,
-            zorder=2,
+        colour, many = look.colours[str(method)], len(runs) > _MANY_RUNS
+        known = runs.dropna(subset=["top1_low", "top1_high"])
+        axes.vlines(
+            known["rankme"],
+            PERCENT * known["top1_low"],
+            PERCENT * known["top1_high"],
+            colors=colour,
+            linewidth=0.6,
+            alpha=0.45,
+            rasterized=many,
+            zorder=1,
         )
+        for (sweep, hollow), group in runs.groupby(["sweep", "degenerate"], sort=False):
+            style.dots(
+                axes,
+                group["rankme"],
+                PERCENT * group["top1"],
+                colour,
+                hollow=bool(hollow),
+                edge=0.8,
+                marker=look.markers[str(sweep)],
+                markersize=look.size,
+                rasterized=many,
+                zorder=2,
+            )
 
 
-def _mark(shape: dict[str, Any], size: float, colour: str) -> dict[str, Any]:
+def _draw_marks(axes: Axes, selection: list[dict[Any, Any]], look: Look) -> None:
+    for row in selection:
+        for prefix, shape in (("selected", SELECTED), ("best", BEST)) if row["n"] else ():
+            mark = _mark(shape, look.size, look.colours[row["method"]])
+            x, y = row[f"{prefix}_value"], PERCENT * row[f"{prefix}_top1"]
+            axes.plot(x, y, **mark, zorder=3, clip_on=False)
+
+
+def _draw_controls(axes: Axes, controls: pd.DataFrame, look: Look) -> None:
+    for method, runs in controls.groupby("method", sort=False):
+        star = _star(look.controls[str(method)])
+        axes.plot(runs["rankme"], PERCENT * runs["top1"], **star, zorder=4)
+
+
+def _mark(shape: tuple[str, float], size: float, colour: str) -> dict[str, Any]:
+    marker, beyond = shape
     return {
         "linestyle": "none",
-        "marker": shape["marker"],
-        "markersize": size + shape["markersize"],
+        "marker": marker,
+        "markersize": size + beyond,
         "markerfacecolor": "none",
         "markeredgecolor": colour,
         "markeredgewidth": 0.8,
     }
 
 
-def _view(axes: Axes, points: pd.DataFrame, controls: pd.DataFrame) -> list[Any]:
-    """Fit y to the runs; chance and controls are drawn within it, or named on a strip beyond.
-
-    Returns:
-        The rows of the controls that are named on a strip.
-    """
-    low = _PERCENT * points["top1_low"].fillna(points["top1"]).min()
-    high = _PERCENT * points["top1_high"].fillna(points["top1"]).max()
-    margin = max(0.08 * (high - low), 0.5)
-    bottom, top = low - margin, high + margin
-    references: list[tuple[str, float, list[Any]]]
-    references = [("chance", _PERCENT * points["chance"].iloc[0], [])]
-    references += [
-        (str(name), _PERCENT * float(top1), [row])
-        for row, name, top1 in controls[["method", "top1"]].itertuples()
-    ]
-    below = [entry for entry in references if entry[1] < bottom]
-    above = [entry for entry in references if entry[1] > top]
-    if bottom <= references[0][1] <= top:
-        axes.axhline(references[0][1], **_CHANCE, zorder=0)
-    strip = 0.1 * (top - bottom)
-    axes.set_ylim(bottom - strip * len(below), top + strip * len(above))
-    for entries, y, arrow in ((below, 0.02, "↓"), (above, 0.98, "↑")):
-        text = "\n".join(f"{name} {value:.3g} % {arrow}" for name, value, _ in entries)
-        if entries:
-            vertical = "bottom" if y < 0.5 else "top"
-            place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": vertical}
-            axes.text(0.98, y, text, fontsize=6, color=_GREY, **place)
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=style.TICK_STEPS, min_n_ticks=3))
-    return [row for _, _, rows in (*below, *above) for row in rows]
-
-
-def _controls(axes: Axes, controls: pd.DataFrame, look: Look) -> None:
-    """A star a run of a control."""
-    for method, runs in controls.groupby("method", sort=False):
-        shape = _star(look.controls[str(method)])
-        axes.plot(runs["rankme"], _PERCENT * runs["top1"], linestyle="none", zorder=4, **shape)
-
-
 def _star(colour: str) -> dict[str, Any]:
     return {
+        "linestyle": "none",
         "marker": "*",
         "markersize": 6,
         "markerfacecolor": colour,
@@ -276,85 +198,83 @@ def _star(colour: str) -> dict[str, Any]:
     }
 
 
-def _header(
-    axes: Axes, points: pd.DataFrame, correlations: Mapping[str, Mapping[str, Any]], look: Look
+def _view(axes: Axes, points: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
+    """Fit y to the runs; chance is drawn within it, and what lies beyond is named on a strip.
+
+    Returns:
+        The controls within the view.
+    """
+    seen = PERCENT * points[["top1", "top1_low", "top1_high"]].to_numpy(float)
+    low, high = np.nanmin(seen), np.nanmax(seen)
+    margin = max(0.08 * (high - low), 0.5)
+    bottom, top = low - margin, high + margin
+    chance, top1 = PERCENT * points["chance"].iloc[0], PERCENT * controls["top1"].astype(float)
+    if bottom <= chance <= top:
+        axes.axhline(chance, **_CHANCE, zorder=0)
+    references = [("chance", chance), *zip(controls["method"], top1, strict=True)]
+    below = [f"{name} {value:.3g} % ↓" for name, value in references if value < bottom]
+    above = [f"{name} {value:.3g} % ↑" for name, value in references if value > top]
+    strip = 0.1 * (top - bottom)
+    axes.set_ylim(bottom - strip * len(below), top + strip * len(above))
+    place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right"}
+    for names, y, side in ((below, 0.02, "bottom"), (above, 0.98, "top")):
+        if names:
+            axes.text(0.98, y, "\n".join(names), fontsize=6, color=_GREY, va=side, **place)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=style.TICK_STEPS, min_n_ticks=3))
+    return controls[top1.between(bottom, top)]
+
+
+def _draw_header(
+    axes: Axes, points: pd.DataFrame, correlations: list[dict[Any, Any]], look: Look
 ) -> None:
-    """Name of the dataset and each method's correlation, above the data: nothing can be hidden."""
+    """Name of the dataset and each method's correlation."""
     name, role = points[["dataset", "role"]].iloc[0]
-    axes.legend(
-        [_patch(look.colours[method]) for method in correlations],
-        [_rho(correlation) for correlation in correlations.values()],
-        title=f"{name} (source)" if role == "source" else name,
-        title_fontproperties={"weight": "bold", "size": 7},
-        alignment="left",
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        **_HEADER,
-    )
+    title = f"{name} (source)" if role == "source" else name
+    texts = {
+        look.colours[row["method"]]: style.coefficient(_RHO, row["spearman"], row["n"], digits=2)
+        for row in correlations
+    }
+    style.header(axes, title, texts, columnspacing=0.7, labelspacing=0.2)
 
 
-def _patch(colour: str) -> Line2D:
-    return Line2D([], [], linestyle="none", marker="s", markersize=4, color=colour)
-
-
-def _rho(correlation: Mapping[str, Any]) -> str:
-    rho = correlation["spearman"]
-    value = "n/a" if pd.isna(rho) else f"{rho:.2f}".replace("-", "\N{MINUS SIGN}")
-    return f"{_RHO} {value} ({correlation['n']})"
-
-
-def _key(points: pd.DataFrame, look: Look) -> dict[str, dict[str, Any]]:
+def _key(points: pd.DataFrame, look: Look) -> dict[str, dict[str, Line2D]]:
     """Columns of the figure's legend: title -> label -> handle."""
-    level = f"{_PERCENT * points['confidence'].max():g} %"
+    level = f"{PERCENT * points['confidence'].max():g} %"
     but = ", none for the mean" if MEAN in set(points["dataset"]) else ""
-    run, hollow = _grey(marker="o"), _grey(marker="o", markerfacecolor="white")
-    marks = [Line2D([], [], **_mark(shape, 0.8, _GREY)) for shape in (SELECTED, BEST)]
-    stars = {f"{name} (control)": _grey(**_star(c)) for name, c in look.controls.items()}
+    methods = {name: style.patch(colour) for name, colour in look.colours.items()}
+    stars = {f"{name} (control)": Line2D([], [], **_star(c)) for name, c in look.controls.items()}
     return {
-        "Method": {name: _patch(colour) for name, colour in look.colours.items()} | stars,
+        "Method": methods | stars,
         "Sweep": {name.replace("_", " "): _grey(marker=m) for name, m in look.markers.items()},
         "Run": {
-            "completed": run,
-            "collapsed or diverged": hollow,
-            "highest RankMe (selected)": marks[0],
-            "highest accuracy (best)": marks[1],
+            "completed": _grey(marker="o"),
+            "collapsed or diverged": _grey(marker="o", markerfacecolor="white"),
+            "highest RankMe (selected)": Line2D([], [], **_mark(SELECTED, 0.8, _GREY)),
+            "highest accuracy (best)": Line2D([], [], **_mark(BEST, 0.8, _GREY)),
             f"Wilson interval ({level}{but})": _grey(marker="|", markersize=5),
             "chance": Line2D([], [], **_CHANCE),
-            f"{_RHO} (n): Spearman of n filled runs": _blank(),
+            f"{_RHO} (n): Spearman of n filled runs": style.sample(),
         },
     }
 
 
-def _key_lines(key: dict[str, dict[str, Any]]) -> int:
+def _key_lines(key: dict[str, dict[str, Line2D]]) -> int:
     return 1 + max(len(entries) for entries in key.values())
 
 
-def _draw_key(area: SubFigure, key: dict[str, dict[str, Any]]) -> None:
-    handles: list[Any] = []
+def _draw_key(area: SubFigure, key: dict[str, dict[str, Line2D]]) -> None:
+    lines = _key_lines(key)
+    handles: list[Line2D] = []
     labels: list[str] = []
     for title, entries in key.items():
-        filler = _key_lines(key) - 1 - len(entries)
-        handles += [_blank(), *entries.values(), *(_blank() for _ in range(filler))]
+        filler = lines - 1 - len(entries)
+        handles += [style.sample(), *entries.values(), *[style.sample()] * filler]
         labels += [title, *entries, *[""] * filler]
-    legend = area.legend(
-        handles,
-        labels,
-        loc="center",
-        ncols=len(key),
-        frameon=False,
-        labelspacing=0.45,
-        columnspacing=1.4,
-        handletextpad=0.4,
-    )
-    for text in legend.get_texts()[:: _key_lines(key)]:
+    spacing = {"labelspacing": 0.45, "columnspacing": 1.4, "handletextpad": 0.4}
+    legend = area.legend(handles, labels, loc="center", ncols=len(key), **spacing)
+    for text in legend.get_texts()[::lines]:
         text.set_fontweight("bold")
 
 
 def _grey(**look: Any) -> Line2D:
-    return Line2D([], [], linestyle="none", **{"markersize": _KEY_SIZE, "color": _GREY, **look})
-
-
-def _blank() -> Line2D:
-    return Line2D([], [], linestyle="none")
+    return style.sample(**{"markersize": _KEY_SIZE, "color": _GREY, **look})

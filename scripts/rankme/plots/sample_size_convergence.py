@@ -1,21 +1,21 @@
 """RankMe against the number of images it is measured on."""
 
-import pandas as pd
 from matplotlib.figure import Figure
 
+from rankme.analysis.curves import KEYS
 from rankme.plots import lines
 from rankme.plots.lines import Axis
+from rankme.plots.tables import Tables
+
+TITLE = "RankMe against sample size"
 
 
-def draw(results: pd.DataFrame, convergence: pd.DataFrame) -> Figure:
+def draw(tables: Tables) -> Figure:
     """Draw RankMe relative to its value on all images, coloured by that value."""
-    keys = ["method", "run"]
-    table = convergence.sort_values("samples", kind="stable")
-    whole = table.groupby(keys, sort=False)["mean"].transform("last")
-    table = table.assign(x=table["samples"], y=table["mean"] / whole)
+    table = tables.convergence.sort_values("samples", kind="stable")
+    whole = table.groupby(list(KEYS), sort=False)["mean"].transform("last")
+    x = Axis("samples", "Source images measured", "log")
+    y = Axis("relative", "RankMe / RankMe of all images")
     return lines.draw(
-        table,
-        lines.by_rank(results),
-        Axis("Source images measured", "log"),
-        Axis("RankMe / RankMe of all images"),
+        table.assign(relative=table["mean"] / whole), x, y, lines.rank_colours(tables.results)
     )

@@ -1,13 +1,17 @@
 """Loss while runs train."""
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from rankme.plots import lines
 from rankme.plots.lines import Axis
+from rankme.plots.tables import Tables
+
+TITLE = "loss while training"
 
 
-def draw(results: pd.DataFrame, training: pd.DataFrame) -> Figure:
+def draw(tables: Tables) -> Figure:
     """Draw the loss against the epoch, coloured by what the runs came to."""
-    table = training.rename(columns={"epoch": "x", "loss": "y"})
-    return lines.draw(table, lines.by_accuracy(results), Axis("Epoch"), Axis("Training loss"))
+    colours = lines.accuracy_colours(tables.results)
+    return lines.draw(
+        tables.training, Axis("epoch", "Epoch"), Axis("loss", "Training loss"), colours
+    )

@@ -1,13 +1,17 @@
 """An encoder and the linear head fitted on its features, as one module."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
-from rankme.features import full_precision, model_input
+from rankme.artefacts import load_tensors, read_metadata
+from rankme.device import exact_convolutions
+from rankme.errors import UserError
+from rankme.extraction import model_input
+from rankme.models.pretrained import PretrainedModel, load_encoder
+from rankme.probes.apply import head_scores
 
 
 class Classifier(nn.Module):
@@ -17,26 +21,20 @@ class Classifier(nn.Module):
     has no other), and one that is not a number is the lowest.
 
     Args:
-        encoder: images (B, 3, S, S) -> representation (B, D).
+        model: the frozen model, of which the encoder is used.
         head: "head.weight" (C, D), "head.bias" (C,), "features.mean" (D,), "features.std" (D,).
-        image_size: S, pixels.
-        normalisation: "mean" and "std" of the images that the encoder was trained on.
         classes: their names, in the order of the scores.
     """
 
     def __init__(
-        self,
-        encoder: nn.Module,
-        head: Mapping[str, Tensor],
-        image_size: int,
-        normalisation: dict[str, Any],
-        classes: list[str],
+        self, model: PretrainedModel, head: Mapping[str, Tensor], classes: list[str]
     ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder = model.encoder
         self.mean, self.std = nn.Buffer(head["features.mean"]), nn.Buffer(head["features.std"])
         self.weight, self.bias = nn.Parameter(head["head.weight"]), nn.Parameter(head["head.bias"])
-        self.image_size, self.normalisation, self.classes = image_size, normalisation, classes
+        self.image_size, self.normalisation = model.image_size, model.normalisation
+        self.classes = classes
 
     def prepare(self, images: Tensor) -> Tensor:
         """The input of this module, float32 (B, 3, S, S), from uint8 images (B, H, W, 3)."""
@@ -44,11 +42,38 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores (B, C) of prepared images (B, 3, S, S)."""
-        with full_precision():
+        with exact_convolutions():
             features = self.encoder(images)
         precise = torch.float32 if features.device.type == "mps" else torch.float64
-        features, mean, std, weight, bias = (
-            tensor.to(precise) for tensor in (features, self.mean, self.std, self.weight, self.bias)
-        )
-        scores = linear((features - mean) / std, weight, bias)
+        head = {
+            "features.mean": self.mean,
+            "features.std": self.std,
+            "head.weight": self.weight,
+            "head.bias": self.bias,
+        }
+        scores = head_scores({n: t.to(precise) for n, t in head.items()}, features.to(precise))
         return scores.where(~scores.isnan(), -torch.inf)
+
+
+def load_classifier(path: Path, encoder: Path | None = None) -> Classifier:
+    """The encoder and the linear head of a FINETUNED_MODEL as one module, in eval mode on the CPU.
+
+    Args:
+        path: a FINETUNED_MODEL.
+        encoder: its PRETRAINED_MODEL; if not given, the one in the folder above, as in the results
+            tree.
+
+    Raises:
+        UserError: a file is missing, torn or of another kind, or the encoder is not the one that
+            the head was fitted on.
+    """
+    path = Path(path)
+    metadata, head = read_metadata(path, "FINETUNED_MODEL"), load_tensors(path)
+    encoder = Path(encoder) if encoder else path.absolute().parents[1] / "PRETRAINED_MODEL"
+    model = load_encoder(encoder)
+    if model.digest != metadata["encoder_sha256"]:
+        raise UserError(
+            f"{path}: was fitted on the encoder {metadata['encoder_sha256']}, but {encoder} holds "
+            f"{model.digest}; fit the head again, or give the encoder it was fitted on"
+        )
+    return Classifier(model, head, metadata["classes"]).eval()

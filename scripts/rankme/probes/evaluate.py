@@ -1,6 +1,7 @@
 """Accuracy of fitted read-outs on the test features. Needs numpy alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from rankme.artefacts import load_arrays, read_metadata
 from rankme.errors import UserError
 from rankme.features import Features
+from rankme.probes.apply import head_scores
 from rankme.probes.measures import (
     average_precisions,
     bootstrap_interval,
@@ -17,12 +19,12 @@ from rankme.probes.measures import (
     wilson_interval,
 )
 from rankme.probes.neighbours import neighbour_scores
-from rankme.probes.settings import MAIN
 
 CONFIDENCE = 0.95
 TOP = 5
 INTERVALS = {"top1": "wilson", "map": "bootstrap"}
 
+_MAIN = ""
 _ROWS = 1024
 
 
@@ -36,22 +38,17 @@ def evaluate(features: Features, head_file: Path) -> dict[str, Any]:
     the positives where the metric is "map". A class without test images has no accuracy, None.
 
     Raises:
-        UserError: the head is missing or torn, or belongs to another encoder or dataset.
+        UserError: the head is missing or torn, lacks a key, or belongs to another encoder or
+            dataset.
     """
-    metadata = read_metadata(head_file, "FINETUNED_MODEL")
-    for key in ("encoder_sha256", "dataset_digest"):
-        if metadata[key] != getattr(features, key):
-            raise UserError(
-                f"{head_file}: its {key} is {metadata[key]}, that of the features is "
-                f"{getattr(features, key)}; fit the head on these features again"
-            )
-    readouts, tensors = {MAIN: metadata, **metadata["readouts"]}, load_arrays(head_file)
-    measured = {
-        name: _measure(_scores(name, readout, tensors, features), readout, features)
-        for name, readout in readouts.items()
-    }
     labels = features.splits["test"].labels
     metric = metric_of(labels)
+    fitted = _fitted_readouts(head_file, features, metric)
+    measure = {"top1": _top1_record, "map": _map_record}[metric]
+    measured = {
+        name: {**measure(_scores(readout, features), labels, features.classes), **readout.about}
+        for name, readout in fitted.items()
+    }
     return {
         "artefact": "ACCURACY",
         "dataset": features.dataset,
@@ -63,61 +60,61 @@ def evaluate(features: Features, head_file: Path) -> dict[str, Any]:
         **_baselines(labels, len(features.classes)),
         "confidence": CONFIDENCE,
         "interval_method": INTERVALS[metric],
-        **measured.pop(MAIN),
+        **measured.pop(_MAIN),
         "readouts": measured,
     }
 
 
-def head_scores(head: Mapping[str, np.ndarray], features: np.ndarray) -> np.ndarray:
-    """Scores float64 (N, C) of a linear head or an MLP on features (N, D).
+@dataclass(frozen=True)
+class _Fitted:
+    """A read-out: what ACCURACY repeats of it, and its tensors in float64, none of neighbours."""
 
-    In float64, so that torch and numpy, whose sums differ in their last bits, give one answer.
-
-    Args:
-        head: tensors named as by `rankme.probes.heads.Heads.tensors`.
-        features: float32 (N, D).
-    """
-    hidden = sorted({name.rpartition(".")[0] for name in head if name.startswith("hidden.")})
-    with np.errstate(invalid="ignore", over="ignore"):
-        scores = (features.astype(np.float64) - head["features.mean"]) / head["features.std"]
-        for layer in hidden:
-            scores = np.maximum(_linear(head, layer, scores), 0)
-        return _linear(head, "head", scores)
+    about: dict[str, Any]
+    head: dict[str, np.ndarray]
 
 
-def _linear(head: Mapping[str, np.ndarray], layer: str, inputs: np.ndarray) -> np.ndarray:
-    result: np.ndarray = inputs @ head[f"{layer}.weight"].T + head[f"{layer}.bias"]
-    return result
+def _fitted_readouts(file: Path, features: Features, metric: str) -> dict[str, _Fitted]:
+    metadata, tensors = read_metadata(file, "FINETUNED_MODEL"), load_arrays(file)
+    copied = ("layer", "status", "head", f"train_{metric}")
+    try:
+        for key in ("encoder_sha256", "dataset_digest"):
+            if metadata[key] != getattr(features, key):
+                raise UserError(
+                    f"{file}: its {key} is {metadata[key]}, that of the features is "
+                    f"{getattr(features, key)}; fit the head on these features again"
+                )
+        return {
+            name: _Fitted({key: readout[key] for key in copied}, _tensors_of(name, tensors))
+            for name, readout in {_MAIN: metadata, **metadata["readouts"]}.items()
+        }
+    except KeyError as error:
+        raise UserError(
+            f"{file}: lacks the key {error}; delete it and run snakemake again to remake it"
+        ) from error
 
 
-def _scores(
-    name: str, readout: Mapping[str, Any], tensors: Mapping[str, np.ndarray], features: Features
-) -> Iterator[np.ndarray]:
+def _tensors_of(name: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    prefix = f"{name}." if name else ""
+    return {
+        tensor.removeprefix(prefix): array.astype(np.float64)
+        for tensor, array in tensors.items()
+        if tensor.startswith(prefix)
+    }
+
+
+def _scores(readout: _Fitted, features: Features) -> Iterator[np.ndarray]:
     """Scores of the test images from one read-out, block after block."""
-    tap, classes = readout["tap"], len(features.classes)
-    test, train = getattr(features.splits["test"], tap), features.splits["train"]
-    prefix = "" if name == MAIN else f"{name}."
-    head = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    about, classes, train = readout.about, len(features.classes), features.splits["train"]
+    test = features.splits["test"].layers[about["layer"]]
     for start in range(0, len(test), _ROWS):
         block = test[start : start + _ROWS]
-        if readout["status"] != "completed":
+        if about["status"] != "completed":
             yield np.zeros((len(block), classes))
-        elif name == "knn":
-            ks, labels = [readout["head"]["k"]], train.labels
-            yield from neighbour_scores(block, getattr(train, tap), labels, classes, ks)
+        elif "k" in about["head"]:
+            neighbours, ks = train.layers[about["layer"]], [about["head"]["k"]]
+            yield from neighbour_scores(block, neighbours, train.labels, classes, ks)
         else:
-            yield head_scores(head, block)
-
-
-def _measure(
-    blocks: Iterator[np.ndarray], readout: Mapping[str, Any], features: Features
-) -> dict[str, Any]:
-    """How well scores agree with the test labels, beside what is known of the read-out."""
-    labels, metric = features.splits["test"].labels, metric_of(features.splits["test"].labels)
-    records = {"top1": _top1_record, "map": _map_record}
-    copied = ("tap", "status", "head", f"train_{metric}")
-    about = {key: readout[key] for key in copied}
-    return {**records[metric](blocks, labels, features.classes), **about}
+            yield head_scores(readout.head, block.astype(np.float64))
 
 
 def _top1_record(

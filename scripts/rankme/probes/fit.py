@@ -9,21 +9,21 @@ its penalty chosen on the same split, 0.15 below with ten times the epochs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rankme.data.batches import epoch_order
+from rankme.data.splits import stratified_split
 from rankme.device import send
 from rankme.features import FeatureSplit
 from rankme.probes.heads import Heads, standardisation
 from rankme.probes.inputs import CachedFeatures, Inputs
 from rankme.probes.measures import accuracy
 from rankme.probes.neighbours import neighbour_scores
-from rankme.probes.settings import READOUTS, GridPoint, ProbeSettings
-from rankme.probes.split import stratified_split
+from rankme.study.settings import READOUTS, GridPoint, Layer, Probe
 
 MILESTONE_FACTOR = 0.1
 
@@ -87,7 +87,7 @@ class Readout:
 def fit_readouts(
     train: FeatureSplit,
     classes: int,
-    settings: ProbeSettings,
+    settings: Probe,
     device: torch.device,
     inputs: Inputs | None = None,
 ) -> dict[str, Readout]:
@@ -115,7 +115,7 @@ class _Task:
     """The training images of one dataset, and the part of them on which settings are chosen."""
 
     def __init__(
-        self, train: FeatureSplit, classes: int, settings: ProbeSettings, device: torch.device
+        self, train: FeatureSplit, classes: int, settings: Probe, device: torch.device
     ) -> None:
         self.train, self.classes, self.settings, self.device = train, classes, settings, device
         self.labels = np.array(train.labels)
@@ -126,19 +126,19 @@ class _Task:
         self.fit, self.held_out = stratified_split(
             self.labels, settings.validation_fraction, settings.seed
         )
-        taps = sorted({READOUTS[name] for name in settings.readouts})
-        self.cached = CachedFeatures({tap: getattr(train, tap) for tap in taps}, device)
-        self.of_fit = {tap: standardisation(getattr(train, tap), self.fit) for tap in taps}
-        self.of_all = {tap: standardisation(getattr(train, tap), self.all) for tap in taps}
-        self.finite = {tap for tap in taps if np.isfinite(self.of_all[tap]).all()}
+        read = {n: train.layers[n] for n in sorted({READOUTS[r] for r in settings.readouts})}
+        self.cached = CachedFeatures(read, device)
+        self.of_fit = {name: standardisation(array, self.fit) for name, array in read.items()}
+        self.of_all = {name: standardisation(array, self.all) for name, array in read.items()}
+        self.finite = {name for name, both in self.of_all.items() if np.isfinite(both).all()}
 
     def heads(
-        self, readout: str, grid: Sequence[GridPoint], statistics: Mapping[str, Statistics]
+        self, readout: str, grid: Sequence[GridPoint], statistics: Mapping[Layer, Statistics]
     ) -> Heads:
-        """Untrained heads; statistics are those by which each tap is standardised."""
-        tap = READOUTS[readout]
-        mean, std = (torch.tensor(array, device=self.device) for array in statistics[tap])
-        if tap not in self.finite:
+        """Untrained heads; statistics are those by which each layer is standardised."""
+        layer = READOUTS[readout]
+        mean, std = (torch.tensor(array, device=self.device) for array in statistics[layer])
+        if layer not in self.finite:
             mean, std = torch.zeros_like(mean), torch.ones_like(std)
         widths = [*self.settings.hidden_widths(readout), self.classes]
         return Heads(mean, std, widths, grid, self.settings.seed)
@@ -173,7 +173,7 @@ class _Task:
         Of many queries, evenly spaced ones stand for all, since the cost grows with their number.
         """
         queries = queries[:: -(-len(queries) // _MOST_QUERIES)]
-        features = getattr(self.train, READOUTS["knn"])
+        features = self.train.layers[READOUTS["knn"]]
         blocks = [
             neighbour_scores(features[own], features, self.labels, self.classes, ks, rows, own)
             for own in np.split(queries, range(_ROWS, len(queries), _ROWS))
@@ -194,7 +194,7 @@ def _fit_heads(task: _Task, inputs: Inputs) -> dict[str, Readout]:
     heads = {name: task.heads(name, [best.get(name, grid[0])], task.of_all) for name in names}
     task.train_heads({name: heads[name] for name in finite}, inputs, task.all)
     train = task.accuracies(heads, task.all)
-    settings = [asdict(point) for point in grid]
+    settings = [point._asdict() for point in grid]
     trials = {name: _trials(settings, values) for name, values in validation.items()}
     return {n: Readout(heads[n], trials.get(n, []), train[n][0]) for n in names}
 

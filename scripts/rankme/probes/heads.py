@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from rankme.probes.settings import GridPoint
+from rankme.study.settings import GridPoint
 
 MOMENTUM = 0.9
 BATCHNORM_EPS = 1e-5

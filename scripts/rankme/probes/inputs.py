@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rankme.artefacts import PretrainedModel
 from rankme.augment import Augmenter, View
 from rankme.data.batches import DeviceBatches
 from rankme.data.dataset import Split
 from rankme.device import send
-from rankme.features import TAPS, full_precision
+from rankme.extraction import layers
+from rankme.models.pretrained import PretrainedModel
+from rankme.study.settings import Layer
 
 _COPY_ROWS = 65536
 
@@ -23,8 +24,8 @@ class Inputs(Protocol):
 
     def batches(
         self, order: Tensor, batch_size: int, epoch: int
-    ) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
-        """Images `order`, int64 (N,), in batches: their indices, and float32 (B, D) by tap."""
+    ) -> Iterator[tuple[Tensor, Mapping[Layer, Tensor]]]:
+        """Images `order`, int64 (N,), in batches: their indices, and float32 (B, D) by layer."""
 
 
 class CachedFeatures:
@@ -34,23 +35,23 @@ class CachedFeatures:
     Otherwise each batch is gathered from the memory map: no copy of the whole is made.
 
     Args:
-        arrays: float32 (N, D) by tap.
+        arrays: float32 (N, D) by layer.
         device: of the batches.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], device: torch.device) -> None:
+    def __init__(self, arrays: Mapping[Layer, np.ndarray], device: torch.device) -> None:
         self._device = device
-        self._arrays: dict[str, np.ndarray | Tensor] = dict(arrays)
+        self._arrays: dict[Layer, np.ndarray | Tensor] = dict(arrays)
         size = 3 * sum(array.nbytes for array in arrays.values())
         if device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0]:
-            self._arrays = {tap: _copied(array, device) for tap, array in arrays.items()}
+            self._arrays = {n: _copied(array, device) for n, array in arrays.items()}
 
     def batches(
         self, order: Tensor, batch_size: int, epoch: int
-    ) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
+    ) -> Iterator[tuple[Tensor, Mapping[Layer, Tensor]]]:
         """As in `Inputs`; the epoch makes no difference."""
         for rows in order.split(batch_size):
-            yield rows, {tap: self._take(array, rows) for tap, array in self._arrays.items()}
+            yield rows, {name: self._take(array, rows) for name, array in self._arrays.items()}
 
     def _take(self, array: np.ndarray | Tensor, rows: Tensor) -> Tensor:
         if isinstance(array, Tensor):
@@ -59,10 +60,10 @@ class CachedFeatures:
 
 
 class AugmentedImages:
-    """Features of images that are cropped and flipped at random, by a model in eval mode.
+    """Features of images that are cropped and flipped at random, by a frozen model.
 
     Args:
-        model: the frozen model.
+        model: on the device (see `rankme.extraction.frozen`).
         split: the images.
         crop_scale: least and greatest share of the image's area that is cropped.
         seed: of the crops and flips.
@@ -77,16 +78,15 @@ class AugmentedImages:
         seed: int,
         device: torch.device,
     ) -> None:
-        self._encoder = model.encoder.to(device).eval()
-        self._projector = model.projector.to(device).eval()
+        self._model = model
         self._images = DeviceBatches(split.images, split.labels, device)
-        view = View(model.metadata["image_size"], crop_scale, jitter=0.0, grey=0.0)
-        self._augmenter = Augmenter((view,), **model.metadata["normalisation"])
+        view = View(model.image_size, crop_scale, jitter=0.0, grey=0.0)
+        self._augmenter = Augmenter((view,), **model.normalisation)
         self._seed = seed
 
     def batches(
         self, order: Tensor, batch_size: int, epoch: int
-    ) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
+    ) -> Iterator[tuple[Tensor, Mapping[Layer, Tensor]]]:
         """As in `Inputs`; every epoch has other crops and flips."""
         seed = np.random.default_rng((self._seed, epoch)).integers(2**63)
         generator = torch.Generator().manual_seed(int(seed))
@@ -96,14 +96,7 @@ class AugmentedImages:
             if next_rows is not None:
                 self._images.prefetch(next_rows)
             (view,) = self._augmenter(images, generator)
-            yield rows, self._features(view)
-
-    @torch.no_grad()
-    def _features(self, view: Tensor) -> dict[str, Tensor]:
-        with full_precision():
-            representation = self._encoder(view)
-            outputs = (representation, self._projector(representation))
-        return dict(zip(TAPS, outputs, strict=True))
+            yield rows, layers(self._model, view)
 
 
 def _copied(array: np.ndarray, device: torch.device) -> Tensor:

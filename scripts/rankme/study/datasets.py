@@ -1,17 +1,40 @@
-"""Declarations of datasets: what may stand under a dataset's name, and which there are."""
+"""Datasets: what may be declared under a name, and which there are.
 
-from typing import Generic, Literal
+The built-in ones stand in config/datasets.yaml. Those of one's own stand in the study's file or in
+one beside it, and go over the built-in ones.
+"""
 
-from pydantic import Field, SerializeAsAny
-from typing_extensions import TypeVar
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
 
+from pydantic import ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
+
+from rankme.errors import Mistakes, UserError, unknown
+from rankme.plugins import LIBRARY
+from rankme.study.choices import reader_options, readers
+from rankme.study.identity import revived
+from rankme.study.mistakes import validated
 from rankme.study.settings import Name, Settings
+from rankme.yaml_files import read_yaml
 
-Options = TypeVar("Options", bound=Settings, default=Settings, covariant=True)
+BUILT_IN = LIBRARY.parents[1] / "config" / "datasets.yaml"
+
+NAME_PATTERN = r"[a-z0-9][a-z0-9._-]*"
+
+
+_P = TypeVar("_P", bound="Pixels")
 
 
 class Archive(Settings):
-    """Archive that holds the folder `root`, fetched and unpacked where that folder is missing."""
+    """Archive that holds the folder `root`, fetched and unpacked where that folder is missing; with
+    its sha256 or its md5. Not part of a dataset's identity."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["sha256"]}, {"required": ["md5"]}]}
+    )
 
     url: str = Field(
         pattern="^https?://", description="Address of a .zip or .tar file of any compression."
@@ -30,6 +53,15 @@ class Archive(Settings):
         ge=1, description="The most that its files may come to, in megabytes; more is refused."
     )
 
+    @field_validator("md5")
+    @classmethod
+    def _one_digest(cls, md5: str | None, earlier: ValidationInfo) -> str | None:
+        if md5 is None and earlier.data.get("sha256", "wrong") is None:
+            raise ValueError("is no digest, and there is no sha256; give one of the two")
+        if md5 and earlier.data.get("sha256"):
+            raise ValueError("stands beside a sha256; give one of the two")
+        return md5
+
 
 class Expected(Settings):
     """Counts that the data must have; other counts are refused before decoding."""
@@ -39,7 +71,7 @@ class Expected(Settings):
     test: int | None = Field(None, ge=2, description="Number of test images.")
 
 
-class Pixels(Settings, Generic[Options]):
+class Pixels(Settings):
     """What decides the pixels and labels of a dataset; where its files lie does not."""
 
     reader: str = Field(
@@ -51,9 +83,8 @@ class Pixels(Settings, Generic[Options]):
         description="Height and width of the decoded images in pixels; the shorter side is resized"
         " to it (bicubic, antialiased) and the centre cropped.",
     )
-    options: SerializeAsAny[Options] = Field(
-        {},  # type: ignore[assignment]
-        validate_default=True,
+    options: SerializeAsAny[Settings] = Field(
+        Settings(),
         description="Options of the reader; one left out has the default that the reader states.",
     )
     skip_unreadable: int = Field(
@@ -64,7 +95,7 @@ class Pixels(Settings, Generic[Options]):
     )
 
 
-class Declaration(Pixels[Options], Generic[Options]):
+class Declaration(Pixels):
     """A dataset, and how to read it."""
 
     root: Name | None = Field(
@@ -73,32 +104,152 @@ class Declaration(Pixels[Options], Generic[Options]):
         " $VARIABLES are expanded, a relative path starts where the command is run. Not part of a"
         " dataset's identity. Generated datasets have none.",
     )
-    archive: Archive | None = Field(
-        None,
-        description="Archive that holds the folder `root`, fetched and unpacked where that folder"
-        " is missing; with its sha256 or its md5. Not part of a dataset's identity.",
-    )
+    archive: Archive | None = None
     metric: Literal["top1", "map"] = Field(
         "top1",
         description="What accuracy means on this dataset: top1, the fraction classified right, or"
         " map, the mean over classes of the average precision, where an image may show several"
         " classes.",
     )
-    expected: Expected = Field(
-        Expected(),
-        description="Counts that the data must have; other counts are refused before decoding.",
-    )
+    expected: Expected = Expected()
     licence: str = Field("", description="Terms the images come under.")
     description: str = Field("", description="What the images show and where they come from.")
 
     @property
-    def pixels(self) -> Pixels[Options]:
+    def pixels(self) -> Pixels:
         """The part of it that decides pixels and labels."""
-        names = Pixels.model_fields
-        return Pixels[Settings].model_construct(**{name: getattr(self, name) for name in names})  # type: ignore[return-value]
+        return Pixels(**{name: getattr(self, name) for name in Pixels.model_fields})
 
 
-class Source(Pixels[Options], Generic[Options]):
+class Source(Pixels):
     """The dataset that a run is pretrained on."""
 
     name: str
+
+
+class Catalogue(Mapping[str, Declaration]):
+    """Declared datasets by name: one's own over the built-in ones, each checked when it is taken.
+
+    Args:
+        own: declarations by name, or the YAML file that holds them.
+
+    Attributes:
+        place: where they are declared, for messages.
+
+    Raises:
+        UserError: a file is missing or no YAML mapping; or with every mistake in one's own
+            declarations, a line each.
+    """
+
+    def __init__(self, own: Mapping[str, Any] | str | Path | None = None) -> None:
+        from_file = isinstance(own, str | Path)
+        mine = read_yaml(Path(own)) if isinstance(own, str | Path) else own or {}
+        self.place = f"{own if from_file else 'datasets'}, {_shown(BUILT_IN)}"
+        self._own = dict.fromkeys(mine, f"{own}: " if from_file else "datasets.")
+        self._given = {**read_yaml(BUILT_IN), **mine}
+        self._read: dict[str, Declaration] = {}
+        told = Mistakes()
+        for name in mine:
+            with told:
+                self[name]
+        told.refuse()
+
+    def __getitem__(self, name: str) -> Declaration:
+        if name not in self._read:
+            place = self._own.get(name, f"{_shown(BUILT_IN)}: ")
+            self._read[name] = declare(name, self._given[name], place)
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._given
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
+def declare(name: str, given: Any, place: str = "") -> Declaration:
+    """The declaration of a dataset, checked, with every default, the reader's options among them.
+
+    Args:
+        name: of the dataset.
+        given: what stands below its name.
+        place: what stands before its name in a message, such as "mine.yaml: ".
+
+    Raises:
+        UserError: with every mistake found, a line each.
+    """
+    if not (isinstance(name, str) and re.fullmatch(NAME_PATTERN, name)):
+        raise UserError(
+            f"{place}{name}: is no name of a dataset; use lower-case letters, digits, dots,"
+            " underscores and dashes, the first a letter or digit, in quotes if all are digits"
+        )
+    return _with_options(Declaration, given, f"{place}{name}", validated)
+
+
+def from_json(kind: type[_P], given: Any, place: str) -> _P:
+    """A dataset, or what decides its pixels, from its JSON form (see `rankme.study.identity`).
+
+    Args:
+        kind: Pixels, Source or Declaration.
+        given: the JSON form.
+        place: what stands before each key in a message.
+
+    Raises:
+        UserError: with every mistake found, a line each.
+    """
+    return _with_options(kind, given, place, revived)
+
+
+def _with_options(
+    kind: type[_P], given: Any, place: str, made: Callable[[type[Any], Any, str], Any]
+) -> _P:
+    """Settings whose `options` are made by the class of their reader."""
+    if not isinstance(given, Mapping):
+        return cast(_P, made(kind, given, place))
+    told, parts = Mistakes(), dict(given)
+    reader, options = given.get("reader"), parts.pop("options", {})
+    with told:
+        if isinstance(reader, str):
+            if reader not in readers():
+                raise UserError(unknown(f"{place}.reader", reader, readers()))
+            parts["options"] = made(reader_options(reader), options, f"{place}.options")
+    with told:
+        whole = made(kind, parts, place)
+    told.refuse()
+    return cast(_P, whole)
+
+
+def other_pixels(stored: Mapping[str, Any], wanted: Pixels) -> list[str]:
+    """Keys in which a stored declaration means other pixels or labels than the one wanted.
+
+    Raises:
+        UserError: it is no declaration.
+    """
+    kept = {key: value for key, value in stored.items() if key in Pixels.model_fields}
+    earlier = from_json(Pixels, kept, "declaration")
+    return [key for key in Pixels.model_fields if getattr(earlier, key) != getattr(wanted, key)]
+
+
+def expand_root(declaration: Declaration) -> Path | None:
+    """The folder `root:` means, with ~ and $VARIABLES expanded; None where there is none.
+
+    Raises:
+        UserError: a variable in it is not set.
+    """
+    if declaration.root is None:
+        return None
+    root = os.path.expanduser(os.path.expandvars(declaration.root))
+    if "$" in root:
+        raise UserError(
+            f"root: {declaration.root}: the variable is not set; "
+            "export it, or write the folder's path"
+        )
+    return Path(root)
+
+
+def _shown(file: Path) -> str:
+    """A file as a message names it: below the working directory, if it lies there."""
+    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)

@@ -19,16 +19,16 @@ LEFT_OUT = ("singular_values", "per_class", "code")
 """Keys that no table needs, and that would be most of the size."""
 
 
-def tags(documents: Mapping[str, Any]) -> dict[str, str]:
+def pack(documents: Mapping[str, Any]) -> dict[str, str]:
     """Named JSON values as tags, without LEFT_OUT."""
-    text = json.dumps(_without(documents), separators=(",", ":"))
+    text = json.dumps(_kept(documents), separators=(",", ":"))
     packed = base64.b85encode(zlib.compress(text.encode(), 9)).decode()
     chunks = [packed[start : start + CHUNK] for start in range(0, len(packed), CHUNK)]
     return {f"{PREFIX}{number:03d}": chunk for number, chunk in enumerate(chunks)}
 
 
-def from_tags(tags: Mapping[str, str]) -> dict[str, Any]:
-    """The documents that `tags` packed; empty without any.
+def unpack(tags: Mapping[str, str]) -> dict[str, Any]:
+    """The documents that `pack` made tags of; empty without any.
 
     Raises:
         ValueError: they are not whole.
@@ -44,7 +44,7 @@ def from_tags(tags: Mapping[str, str]) -> dict[str, Any]:
     return documents
 
 
-def _without(value: Any) -> Any:
+def _kept(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without(item) for key, item in value.items() if key not in LEFT_OUT}
-    return [_without(item) for item in value] if isinstance(value, list) else value
+        return {key: _kept(item) for key, item in value.items() if key not in LEFT_OUT}
+    return [_kept(item) for item in value] if isinstance(value, list) else value

@@ -5,18 +5,18 @@ is the queue between the two: it never fills up, nothing that the store misses i
 becomes of the store or of the reporter, training does not notice.
 """
 
-import json
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from rankme.cli import is_first_process
+from rankme.processes import is_first_process
 from rankme.provenance import SCRIPTS
+from rankme.study.identity import canonical
+from rankme.study.runs import RunSettings
 from rankme.tracking.destination import LIVE
 
 logger = logging.getLogger(__name__)
@@ -26,14 +26,14 @@ FAREWELL_SECONDS = 10.0
 
 
 @contextmanager
-def reported(run: Mapping[str, Any], folder: Path) -> Iterator[None]:
-    """Report a run of the workflow from TRAINING_LOG in `folder`, if the study is live."""
+def reported(run: RunSettings, folder: Path) -> Iterator[None]:
+    """Report a run of the workflow from the TRAINING_LOG in its folder, if the study is live."""
     study = os.environ.get(LIVE)
     if not study or not is_first_process():
         yield
         return
     program = [sys.executable, str(SCRIPTS / "report_live.py")]
-    words = [*program, "--study", study, "--folder", str(folder), "--run", json.dumps(run)]
+    words = [*program, "--study", study, "--folder", str(folder), "--run", canonical(run)]
     try:
         # At the end of its stdin it knows that the training is over, however that came.
         reporter = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)

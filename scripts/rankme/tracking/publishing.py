@@ -8,26 +8,29 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rankme.artefacts import Tree
 from rankme.errors import UserError
 from rankme.files import write_text
-from rankme.tracking.destination import FOLDER, censor_output
+from rankme.secrets import censor_output
+from rankme.study.identity import canonical
+from rankme.study.runs import Run, run_from_json
+from rankme.study.study import Study
 from rankme.tracking.record import Record, run_key, run_record, summary_record
 from rankme.tracking.store import Store, alone, explained, opened, write_beside
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
-    from rankme.analysis.collect import Run
-
     _Work = tuple[Run, Sequence[StoredRun]]
+    _Packed = tuple[str, str, str, Sequence[StoredRun]]
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +47,14 @@ class Publication:
     """What is published.
 
     Attributes:
-        config: the resolved study, as JSON values.
+        study: of which.
         runs: its runs, in order.
         results: the results tree.
         models: whether models are among the artefacts.
     """
 
-    config: Mapping[str, Any]
-    runs: Sequence["Run"]
+    study: Study
+    runs: Sequence[Run]
     results: Path
     models: bool
 
@@ -67,37 +70,39 @@ class Publication:
             How many records were "created", "updated", "unchanged".
 
         Raises:
-            UserError: a file is missing or invalid, or the store cannot be reached or refuses.
+            UserError: a file is missing or invalid, a table is another study's, or the store cannot
+                be reached or refuses.
         """
-        here = alone(self.results / FOLDER / ".publish.lock")
-        with here, opened(uri, self.config["study"], self.results) as store:
+        summary = summary_record(self._publisher(), self.study, self.runs, self.results)
+        here = alone(Tree(self.results).tracking / ".publish.lock")
+        with here, opened(uri, self.study.study, self.results) as store:
             known = store.records()
             work = [(run, known.get(run_key(run.method, run.name), [])) for run in self.runs]
             workers = min(workers, len(work) // _RUNS_A_WORKER)
             if workers > 1:
                 sent = self._shared(work, uri, workers)
             else:
-                sent = (self.send(run, store) for run in work)
+                sent = (store.send(self._sender.record(run), known) for run, known in work)
             outcomes = Counter(self._told(sent))
-            summary = self._summary()
             outcomes[store.send(summary, known.get(summary.key, []))] += 1
             if outcomes["created"]:
-                self._settle(store)
+                self._settle(store, summary)
         return outcomes
 
-    def send(self, work: "_Work", store: Store) -> str:
-        """Send a run, of which the store has these records: "created", "updated" or "unchanged"."""
-        run, known = work
-        return store.send(self._record(run), known)
+    @property
+    def _sender(self) -> "_Sender":
+        datasets = tuple(self.study.evaluation_datasets)
+        return _Sender(self.study.study, datasets, self.results, self.models)
 
     def _shared(self, work: Iterable["_Work"], uri: str, workers: int) -> Iterator[str]:
         """The outcome of each run, sent by several processes."""
         # A forked process would share the connections of this one, and keep its locks beyond it.
         spawn = multiprocessing.get_context("spawn")
-        send = partial(_send, replace(self, runs=()), uri)
+        packed = ((run.name, run.sweep, canonical(run.settings), known) for run, known in work)
+        send = partial(_send, self._sender, uri)
         try:
             with ProcessPoolExecutor(workers, spawn, _begin, (uri,)) as pool:
-                yield from pool.map(send, work, chunksize=_RUNS_A_TURN)
+                yield from pool.map(send, packed, chunksize=_RUNS_A_TURN)
         except BrokenProcessPool:
             raise UserError("a process that sends runs was killed (out of memory?)") from None
 
@@ -110,45 +115,37 @@ class Publication:
                 told = time.monotonic()
                 logger.info("%d of %d runs", count, len(self.runs))
 
-    def _settle(self, store: Store) -> None:
+    def _settle(self, store: Store, summary: Record) -> None:
         """Leave one record of each run where another machine has made one at the same time.
 
         All see the same doubles in the same order and keep the first, and who looks last sees all.
         A request that was sent again after its answer was lost is settled here, too.
         """
         doubled = {key: known for key, known in store.records().items() if len(known) > 1}
-        for record in self._records() if doubled else ():
+        for record in (*map(self._sender.record, self.runs), summary) if doubled else ():
             if record.key in doubled:
                 store.send(record, doubled[record.key])
 
-    def _records(self) -> Iterator[Record]:
-        """Of every run, then of the study."""
-        yield from map(self._record, self.runs)
-        yield self._summary()
-
-    def _record(self, run: "Run") -> Record:
-        datasets = [self.config["source"], *self.config["targets"]]
-        return run_record(run, self.results, datasets, self.models)
-
-    def _summary(self) -> Record:
-        return summary_record(self._publisher(), self._config(), self.runs, self.results)
-
-    def _config(self) -> dict[str, Any]:
-        """The study without the addresses of its data, which are of no use elsewhere."""
-        private = ("root", "archive")
-        datasets = {
-            name: {key: value for key, value in declaration.items() if key not in private}
-            for name, declaration in self.config["datasets"].items()
-        }
-        return {**self.config, "datasets": datasets}
-
     def _publisher(self) -> str:
         """What tells this tree from others; of its place, so that a deleted file comes back."""
-        file = self.results / FOLDER / "PUBLISHER"
+        file = Tree(self.results).tracking / "PUBLISHER"
         if not file.exists():
             place = f"{socket.gethostname()}:{self.results.absolute()}"
             write_text(file, hashlib.sha256(place.encode()).hexdigest()[:32] + "\n")
         return file.read_text().strip()
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """What makes records of runs; plain values, so that it travels to other processes."""
+
+    study: str
+    datasets: tuple[str, ...]
+    results: Path
+    models: bool
+
+    def record(self, run: Run) -> Record:
+        return run_record(run, self.results, self.datasets, self.models)
 
 
 def _begin(uri: str) -> None:
@@ -167,11 +164,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _send(publication: Publication, uri: str, work: "_Work") -> str:
-    """In a worker: send one run."""
+def _send(sender: _Sender, uri: str, packed: "_Packed") -> str:
+    """In a worker: send one run, of which the store has these records."""
+    name, sweep, settings, known = packed
     with explained(uri):
-        store = _store(uri, publication.config["study"], publication.results)
-        return publication.send(work, store)
+        store = _store(uri, sender.study, sender.results)
+        return store.send(sender.record(Run(name, sweep, run_from_json(settings))), known)
 
 
 _store = cache(Store)

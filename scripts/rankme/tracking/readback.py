@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankme.errors import UserError
+from rankme.artefacts import Tree
+from rankme.errors import UserError, choices
 from rankme.files import write_json
-from rankme.schema import choices
+from rankme.secrets import label
+from rankme.study.config import load_study
+from rankme.study.runs import Run, run_from_json
+from rankme.study.study import Study
 from rankme.tracking import documents
-from rankme.tracking.destination import label
 from rankme.tracking.record import SUMMARY, run_key
 from rankme.tracking.store import everything
 
@@ -22,33 +25,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A run as `rankme.analysis.collect` asks for it, and its records."""
+    """A run, and its records."""
 
-    method: str
-    name: str
-    sweep: str
+    run: Run
     ranks: dict[str, Any]
     accuracies: dict[str, dict[str, Any]]
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The resolved settings of the run."""
-        settings: dict[str, Any] = self.ranks["run"]
-        return settings
-
     def write(self, results: Path) -> None:
         """Write RANKME_EVAL and every ACCURACY into a results tree."""
-        folder = results / "all_results" / self.method / self.name
-        write_json(folder / "RANKME_EVAL", self.ranks)
+        files = Tree(results).run(self.run.method, self.run.name)
+        write_json(files.ranks, self.ranks)
         for dataset, accuracy in self.accuracies.items():
-            write_json(folder / dataset / "ACCURACY", accuracy)
+            write_json(files.dataset(dataset).accuracy, accuracy)
 
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """What one results tree has published of a study: its config and its runs, in order."""
+    """A study as one results tree has published it, and its runs in order."""
 
-    config: dict[str, Any]
+    study: Study
     runs: list[StoredResult]
 
 
@@ -79,9 +74,9 @@ def _studies(name: str, records: Mapping[str, "StoredRun"]) -> Iterator[StoredSt
     if not summaries:
         raise UserError(f"the study {name!r} was not published to its end; publish it again")
     for summary in sorted(summaries, key=lambda run: (run.info.start_time, run.info.run_id)):
-        study = _documents(name, summary)
-        runs = [_result(name, records, *run) for run in study["runs"]]
-        yield StoredStudy(study["config"], runs)
+        found = _documents(name, summary)
+        runs = [_result(name, records, *run) for run in found["runs"]]
+        yield StoredStudy(load_study(found["config"]), runs)
 
 
 def _result(
@@ -93,11 +88,12 @@ def _result(
         raise UserError(
             f"the run {method} {name} of study {study!r} is not whole; publish it again"
         )
-    return StoredResult(method, name, sweep, found["RANKME_EVAL"], found["ACCURACY"])
+    ranks = found["RANKME_EVAL"]
+    return StoredResult(Run(name, sweep, run_from_json(ranks["run"])), ranks, found["ACCURACY"])
 
 
 def _documents(study: str, record: "StoredRun") -> dict[str, Any]:
     try:
-        return documents.from_tags(record.data.tags)
+        return documents.unpack(record.data.tags)
     except ValueError as error:
         raise UserError(f"study {study!r}: {error}; publish it again") from error

@@ -3,7 +3,7 @@
 Everything in the database is told apart by its kind:
 
 * params: the settings that the run's identity is a hash of, so they never change;
-* metrics: `training/<column>`, one value an epoch; `rank/<dataset>/<tap>/<metric>` and
+* metrics: `training/<column>`, one value an epoch; `rank/<dataset>/<layer>/<metric>` and
   `accuracy/<dataset>/<read-out>/<measure>`, one value each;
 * tags: where the run stands in the study, its status, what made it, and the documents that the
   table of results is read from, so that the database alone rebuilds it (see `readback`);
@@ -15,15 +15,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rankme.artefacts import read_metadata, read_record
-from rankme.errors import UserError
+from rankme.analysis.tables import read_table, require_label, study_label
+from rankme.artefacts import Tree, read_metadata, read_record, read_training_log
 from rankme.files import sha256_file
+from rankme.study.runs import Run, RunSettings
+from rankme.study.study import Study
 from rankme.tracking import documents
-
-if TYPE_CHECKING:
-    from rankme.analysis.collect import Run
 
 RUN = "rankme.run"
 """Tag that tells one record of an experiment from all others."""
@@ -89,69 +88,75 @@ def run_key(method: str, name: str) -> str:
     return f"{method}/{name}"
 
 
-def run_record(run: "Run", results: Path, datasets: Sequence[str], models: bool) -> Record:
+def run_record(run: Run, results: Path, datasets: Sequence[str], models: bool) -> Record:
     """The record of a finished run.
 
     Args:
         run: a run of the study.
-        results: the results folder.
+        results: the results tree.
         datasets: what it is evaluated on; one without labels has no accuracy.
         models: whether the model is among the artefacts.
 
     Raises:
         UserError: a file is missing or invalid; the message names it.
     """
-    folder = results / "all_results" / run.method / run.name
-    model_file = folder / "PRETRAINED_MODEL"
-    model = read_metadata(model_file, "PRETRAINED_MODEL")
-    ranks = read_record(folder / "RANKME_EVAL", "RANKME_EVAL")
-    labelled = [name for name in datasets if (folder / name / "ACCURACY").exists()]
-    accuracies = {name: read_record(folder / name / "ACCURACY", "ACCURACY") for name in labelled}
-    small = ["RANKME_EVAL", "TRAINING_LOG", *(f"{name}/ACCURACY" for name in labelled)]
+    files = Tree(results).run(run.method, run.name)
+    model = read_metadata(files.model, "PRETRAINED_MODEL")
+    ranks = read_record(files.ranks, "RANKME_EVAL")
+    probed = {name: files.dataset(name).accuracy for name in datasets}
+    probed = {name: file for name, file in probed.items() if file.exists()}
+    accuracies = {name: read_record(file, "ACCURACY") for name, file in probed.items()}
+    sent = [files.ranks, files.log, *probed.values(), *([files.model] if models else [])]
     seconds = model["provenance"]["seconds"]
     return Record(
         key=run_key(run.method, run.name),
         name=run.name,
         status=_STATUS[model["status"]],
-        started=model_file.stat().st_mtime - seconds,
+        started=files.model.stat().st_mtime - seconds,
         seconds=seconds,
         params=params(run.settings),
         tags=about(run.method, model["status"])
         | {"sweep": run.sweep}
         | dict(_provenance(model))
-        | documents.tags({"RANKME_EVAL": ranks, "ACCURACY": accuracies}),
+        | documents.pack({"RANKME_EVAL": ranks, "ACCURACY": accuracies}),
         metrics=dict(_rank_metrics(ranks, datasets)) | dict(_accuracy_metrics(accuracies)),
-        curves=curves(folder / "TRAINING_LOG"),
-        files={path: folder / path for path in [*small, *(["PRETRAINED_MODEL"] if models else [])]},
+        curves=curves(files.log),
+        files={file.relative_to(files.folder).as_posix(): file for file in sent},
     )
 
 
-def summary_record(
-    publisher: str, config: Mapping[str, Any], runs: Sequence["Run"], results: Path
-) -> Record:
+def summary_record(publisher: str, study: Study, runs: Sequence[Run], results: Path) -> Record:
     """The record of a study as a whole: its tables and figures, and what its runs are.
 
     Args:
         publisher: tells this results tree from others that publish in the same experiment.
-        config: the resolved study.
+        study: of which it is.
         runs: its runs, in order.
-        results: the results folder.
+        results: the results tree.
+
+    Raises:
+        UserError: a table is of another study, or does not say of which; the message names it.
     """
+    place = Tree(results).study(study.study)
     files = {
-        path.relative_to(results).as_posix(): path
-        for folder in ("tables", "plots")
-        for path in sorted((results / folder).rglob("*"))
+        path.relative_to(place.folder).as_posix(): path
+        for folder in (place.tables, place.plots)
+        for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     }
+    for path in files.values():
+        if path.suffix == ".csv":
+            require_label(path, read_table(path), study_label(study))
     names = [[run.method, run.name, run.sweep] for run in runs]
-    about = f"Tables and figures of the study `{config['study']}`, {len(runs)} runs."
+    about = f"Tables and figures of the study `{study.study}`, {len(runs)} runs."
     return Record(
         key=f"{SUMMARY}/{publisher}",
-        name=f"{SUMMARY} of {config['study']}",
+        name=f"{SUMMARY} of {study.study}",
         status="FINISHED",
         started=max((file.stat().st_mtime for file in files.values()), default=0.0),
         seconds=0.0,
-        tags={"mlflow.note.content": about} | documents.tags({"config": config, "runs": names}),
+        tags={"mlflow.note.content": about}
+        | documents.pack({"config": study.record(), "runs": names}),
         files=files,
     )
 
@@ -161,9 +166,9 @@ def about(method: str, status: str) -> dict[str, str]:
     return {"method": method, "status": status}
 
 
-def params(settings: Mapping[str, Any]) -> dict[str, str]:
+def params(settings: RunSettings) -> dict[str, str]:
     """Settings of a run, flat: `training.lr`; a list is JSON."""
-    flat = dict(_leaves(settings, ""))
+    flat = dict(_leaves(settings.model_dump(mode="json"), ""))
     return {name: _text(value)[:_LONGEST_VALUE] for name, value in flat.items()}
 
 
@@ -174,24 +179,12 @@ def curves(log: Path) -> dict[str, list[Point]]:
         UserError: the file is missing or invalid.
     """
     found: dict[str, list[Point]] = {f"training/{column}": [] for column in _CURVES}
-    for row in _rows(log):
+    for row in read_training_log(log):
         for column in _CURVES:
-            if row.get(column) is not None:
-                point = Point(row["epoch"], float(row[column]), row["seconds"])
-                found[f"training/{column}"].append(point)
+            value = getattr(row, column)
+            if value is not None:
+                found[f"training/{column}"].append(Point(row.epoch, float(value), row.seconds))
     return {name: points for name, points in found.items() if points}
-
-
-def _rows(log: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in log.read_text().splitlines()]
-    except FileNotFoundError as error:
-        raise UserError(f"{log}: no such file") from error
-    except ValueError as error:
-        raise UserError(
-            f"{log}: is not JSON lines ({error}); delete the model beside it and run snakemake "
-            "again to remake both"
-        ) from error
 
 
 def _provenance(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -206,11 +199,11 @@ def _provenance(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _rank_metrics(ranks: Mapping[str, Any], datasets: Sequence[str]) -> Iterator[tuple[str, float]]:
-    """Every measure of every tap on every dataset; one that could not be computed is left out."""
+    """Every measure of every layer on every dataset; one that could not be computed is left out."""
     for dataset in datasets:
-        for tap, measured in ranks["datasets"].get(dataset, {}).items():
+        for layer, measured in ranks["datasets"].get(dataset, {}).items():
             if isinstance(measured, dict):
-                yield from _numbers(measured, f"rank/{dataset}/{tap}")
+                yield from _numbers(measured, f"rank/{dataset}/{layer}")
 
 
 def _accuracy_metrics(accuracies: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

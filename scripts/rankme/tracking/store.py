@@ -37,17 +37,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from rankme.errors import UserError
-from rankme.schema import one_line
+from rankme.artefacts import Tree
+from rankme.errors import UserError, one_line
+from rankme.secrets import censored, label, secrets, sqlite_file
 from rankme.tracking import documents
-from rankme.tracking.destination import (
-    FOLDER,
-    censored,
-    label,
-    require_address,
-    secrets,
-    sqlite_file,
-)
+from rankme.tracking.destination import require_address
 from rankme.tracking.record import DIGEST, RUN, Point, Record
 
 logger = logging.getLogger(__name__)
@@ -82,16 +76,16 @@ class Store:
 
     def __init__(self, uri: str, study: str, results: Path) -> None:
         self._client = MlflowClient(uri)
-        self._artefacts = results.absolute() / FOLDER / "artefacts"
+        self._artefacts = Tree(results.absolute()).tracking / "artefacts"
         self._server = uri.startswith("http")
         experiment = self._experiment(study)
         self._experiment_id = experiment.experiment_id
         self._sends_files = self._server or self._is_here(experiment.artifact_location)
 
     def records(self, key: str | None = None) -> dict[str, list[StoredRun]]:
-        """Key -> its records, all or those of one key; see `by_key`."""
+        """Key -> its records, all or those of one key; see `records_by_key`."""
         condition = "" if key is None else f"tags.`{RUN}` = '{key}'"
-        return by_key(search(self._client, self._experiment_id, condition))
+        return records_by_key(search(self._client, self._experiment_id, condition))
 
     def send(self, record: Record, known: Sequence[StoredRun]) -> str:
         """Make the record in the store that of the files.
@@ -233,7 +227,7 @@ def everything(uri: str, names: Sequence[str] = ()) -> dict[str, dict[str, Store
         client = MlflowClient(uri)
         named = [client.get_experiment_by_name(name) for name in names]
         experiments = [e for e in named if e] if names else pages(client.search_experiments)
-        found = {e.name: by_key(search(client, e.experiment_id)) for e in experiments}
+        found = {e.name: records_by_key(search(client, e.experiment_id)) for e in experiments}
     return {
         study: {key: runs[0] for key, runs in records.items()}
         for study, records in found.items()
@@ -241,7 +235,7 @@ def everything(uri: str, names: Sequence[str] = ()) -> dict[str, dict[str, Store
     }
 
 
-def by_key(runs: Iterable[StoredRun]) -> dict[str, list[StoredRun]]:
+def records_by_key(runs: Iterable[StoredRun]) -> dict[str, list[StoredRun]]:
     """Key -> its records, in an order that everyone sees alike; more than one is a mishap."""
     found = defaultdict(list)
     # Pages are counted from the newest run: a run made meanwhile shows one of them a second time.

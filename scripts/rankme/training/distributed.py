@@ -18,8 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from rankme.cli import describe
-from rankme.errors import UserError
+from rankme.errors import UserError, describe
 
 
 @contextmanager

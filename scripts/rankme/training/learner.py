@@ -1,7 +1,6 @@
 """What learns: a run's network, optimiser and data, and one step of them."""
 
 from functools import lru_cache, partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from rankme.data.dataset import Dataset
 from rankme.device import send
 from rankme.methods import Method, build_method
 from rankme.methods.rank_regulariser import rank_penalty
+from rankme.study.runs import RunSettings
 from rankme.training import distributed
 from rankme.training.batch_norm import synchronise_batch_norm
 from rankme.training.compilation import compile_network
@@ -29,7 +29,7 @@ class Learner:
     augmentation of a batch.
 
     Args:
-        run: the resolved run.
+        run: its settings.
         dataset: its "train" split is trained on.
         device: to train on.
         schedule: the run's course on this dataset.
@@ -44,23 +44,21 @@ class Learner:
     """
 
     def __init__(
-        self, run: dict[str, Any], dataset: Dataset, device: torch.device, schedule: Schedule
+        self, run: RunSettings, dataset: Dataset, device: torch.device, schedule: Schedule
     ) -> None:
-        train, settings, self._seed = dataset.splits["train"], run["training"], run["seed"]
-        self._schedule, self._device = schedule, device
+        train, settings = dataset.splits["train"], run.training
+        self._run, self._schedule, self._device = run, schedule, device
         self._rows = distributed.rows(schedule.batch_size)
-        self.dtype = compute_dtype(settings["precision"], device)
+        self.dtype = compute_dtype(settings.precision, device)
         self.batches = DeviceBatches(train.images, train.labels, device)
         self.method = _initial(run, dataset, device)
         synchronise_batch_norm(self.method)
-        compile_network(self.method, settings["compile"], device, schedule)
+        compile_network(self.method, settings.compile, device, schedule)
         self._optimizer = build_optimizer(self.method, settings)
-        self._order = lru_cache(maxsize=1)(partial(epoch_order, len(train.labels), self._seed))
-        views = self.method.views(dataset.image_size, run["augmentation"])
+        self._order = lru_cache(maxsize=1)(partial(epoch_order, len(train.labels), run.seed))
+        views = self.method.views(run.augmentation, dataset.image_size)
         self._augmenter = Augmenter(views, **dataset.normalisation)
         self._generator = torch.Generator()
-        self._rank_weight = settings["rank_weight"]
-        self._rank_target = settings["rank_target"]
 
     @property
     def view_count(self) -> int:
@@ -82,9 +80,10 @@ class Learner:
         reduced = self.dtype == torch.bfloat16
         with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
             loss = self.method.loss(views, labels)
-        if self._rank_weight:
-            penalty = rank_penalty(self.method.embeddings, self._rank_target)
-            loss = loss + self._rank_weight * penalty.to(loss)
+        training = self._run.training
+        if training.rank_weight:
+            penalty = rank_penalty(self.method.embeddings, training.rank_target)
+            loss = loss + training.rank_weight * penalty.to(loss)
         loss.backward()
         distributed.average_gradients(self._optimizer.parameters)
         self._optimizer.step()
@@ -97,7 +96,7 @@ class Learner:
         images = self.batches.get(indices)
         if step + 1 < self._schedule.steps:
             self.batches.prefetch(self._indices(step + 1))
-        self._generator.manual_seed(derive_seed(self._seed, "augmentation", step))
+        self._generator.manual_seed(derive_seed(self._run.seed, "augmentation", step))
         views = self._augmenter(images, self._generator, self._rows, self._schedule.batch_size)
         return views, self.batches.labels[send(indices, self._device)]
 
@@ -108,10 +107,10 @@ class Learner:
         return self._order(epoch)[batch * size : (batch + 1) * size][self._rows]
 
 
-def _initial(run: dict[str, Any], dataset: Dataset, device: torch.device) -> Method:
+def _initial(run: RunSettings, dataset: Dataset, device: torch.device) -> Method:
     """The run's untrained method, with the same weights on every device."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed(run["seed"], "initialisation"))
+        torch.default_generator.manual_seed(derive_seed(run.seed, "initialisation"))
         classes = len(dataset.classes) if dataset.metric == "top1" else 0
         method = build_method(run, dataset.image_size, classes)
     return method.to(device).to(memory_format=torch.channels_last).train()

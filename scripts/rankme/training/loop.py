@@ -5,31 +5,33 @@ machine with one number of threads; a run in several processes those of a run in
 rounding.
 """
 
-import hashlib
 import json
 import logging
 import math
 import signal
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rankme.artefacts import LogRow, RunFiles, write_training_log
 from rankme.data.dataset import Dataset
 from rankme.errors import UserError
+from rankme.study.identity import digest
+from rankme.study.runs import RunSettings
 from rankme.training import distributed
 from rankme.training.checkpoint import CheckpointStore
+from rankme.training.collapse import status_of
 from rankme.training.learner import Learner
 from rankme.training.monitor import RankMonitor
-from rankme.training.progress import Progress, write_log
+from rankme.training.progress import Progress
 from rankme.training.schedule import Schedule
 from rankme.training.state import all_finite, copy_into, prefixed
 from rankme.training.stop import StopRequest, exit_code
-from rankme.training.verdict import verdict
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +41,8 @@ CHECK_STEPS = 50
 CHECKPOINT_SECONDS = 60.0
 """A kill without notice loses at most this much training."""
 
-_PROGRESS = ("step", "history", "loss_sum", "epoch_seconds", "seconds")
-"""What a checkpoint holds of a run beside tensors."""
+_PROGRESS = ("step", "loss_sum", "epoch_seconds", "seconds")
+"""What a checkpoint holds of a run beside tensors and the rows of TRAINING_LOG."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Outcome:
 
     Attributes:
         status: "completed"; "diverged" (a loss, weight or embedding that is not finite) or
-            "collapsed" (see `rankme.training.verdict`), which are results too.
+            "collapsed" (see `rankme.training.collapse`), which are results too.
         step: steps taken; in a diverged run the last is the one it showed at.
         steps: steps of the whole run.
         rankme: last measured, if any was.
@@ -69,7 +71,7 @@ class Outcome:
 
 
 def pretrain(
-    run: dict[str, Any], dataset: Dataset, device: torch.device, folder: Path, stop: StopRequest
+    run: RunSettings, dataset: Dataset, device: torch.device, folder: Path, stop: StopRequest
 ) -> Outcome:
     """Train a run to its end, from its checkpoint in `folder` if it has one there.
 
@@ -78,7 +80,7 @@ def pretrain(
     processes take part and have the same outcome, and the first writes.
 
     Args:
-        run: the resolved run.
+        run: its settings.
         dataset: its "train" split is trained on.
         device: to train on.
         folder: of the run.
@@ -102,21 +104,21 @@ class _Pretraining:
     """One run under way. `step` counts the steps taken."""
 
     def __init__(
-        self, run: dict[str, Any], dataset: Dataset, device: torch.device, folder: Path
+        self, run: RunSettings, dataset: Dataset, device: torch.device, folder: Path
     ) -> None:
-        settings = run["training"]
+        settings = run.training
         self.folder = folder
         self.schedule = Schedule.of(settings, len(dataset.splits["train"].labels))
         self.learner = Learner(run, dataset, device, self.schedule)
         if not self.learner.method.trains:
             self.schedule = replace(self.schedule, epochs=0)
-        self.monitor = RankMonitor(self.learner.batches, dataset, settings["rank_samples"])
-        self.monitor_epochs = settings["rank_every_epochs"]
+        self.monitor = RankMonitor(self.learner.batches, dataset, settings.rank_samples)
+        self.monitor_epochs = settings.rank_every_epochs
         self.store = CheckpointStore(folder, _identity(run, dataset))
 
         self.status: str | None = None
         self.step = 0
-        self.history: list[dict[str, Any]] = []
+        self.history: list[LogRow] = []
         self.loss_sum = 0.0
         self.epoch_seconds = 0.0
         self.seconds = 0.0
@@ -187,26 +189,26 @@ class _Pretraining:
         self._record(self.loss_sum / self.schedule.epoch_steps, rankme, rank_seconds)
         self.progress.epoch(self.history[-1])
         self.loss_sum = self.epoch_seconds = 0.0
-        self.status = verdict(self.history, self.schedule)
+        self.status = status_of(self.history, self.schedule)
 
     def _record(self, loss: float | None, rankme: float | None, rank_seconds: float) -> None:
         """Add the epoch's row to TRAINING_LOG; `loss` is None in the epoch of a divergence."""
         epoch = math.ceil(self.step / self.schedule.epoch_steps)
         batches = self.step - max(0, epoch - 1) * self.schedule.epoch_steps
         views = batches * self.schedule.batch_size * self.learner.view_count
-        row = {
-            "epoch": epoch,
-            "step": self.step,
-            "loss": loss,
-            "lr": self.schedule.rate(self.step - 1) if self.step else 0.0,
-            "rankme": rankme,
-            "rank_seconds": round(rank_seconds, 3),
-            "views_per_second": round(views / self.epoch_seconds, 1),
-            "seconds": round(self.seconds, 3),
-        }
+        row = LogRow(
+            epoch=epoch,
+            step=self.step,
+            loss=loss,
+            lr=self.schedule.rate(self.step - 1) if self.step else 0.0,
+            rankme=rankme,
+            rank_seconds=round(rank_seconds, 3),
+            views_per_second=round(views / self.epoch_seconds, 1),
+            seconds=round(self.seconds, 3),
+        )
         self.history.append(row)
         if distributed.is_first():
-            write_log(self.folder, self.history)
+            write_training_log(RunFiles(self.folder).log, self.history)
 
     def _lap(self) -> float:
         """Seconds since the last lap; all laps together are the run's duration."""
@@ -239,7 +241,8 @@ class _Pretraining:
         return {**self.learner.tensors(), **prefixed("last_finite", self.last_finite)}
 
     def _progress(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _PROGRESS}
+        progress = {name: getattr(self, name) for name in _PROGRESS}
+        return {**progress, "history": [asdict(row) for row in self.history]}
 
     def _resume(self) -> None:
         """Go on from the checkpoint, if there is one: the first process reads it for all."""
@@ -251,6 +254,7 @@ class _Pretraining:
         distributed.broadcast(self._tensors().values())
         for name in _PROGRESS:
             setattr(self, name, progress[name])
+        self.history = [LogRow(**row) for row in progress["history"]]
         logger.info("resumed after step %d of %d", self.step, self.schedule.steps)
 
     def _load(self) -> dict[str, Any] | None:
@@ -279,7 +283,7 @@ class _Pretraining:
         if status == "diverged":
             self._record(None, None, 0.0)
         self.progress.close()
-        measured = [row["rankme"] for row in self.history if row["rankme"] is not None]
+        measured = [row.rankme for row in self.history if row.rankme is not None]
         diverged = status == "diverged"
         weights = self.last_finite if diverged else self.learner.method.state_dict()
         logger.info("%s after step %d of %d", status, self.step, self.schedule.steps)
@@ -298,7 +302,6 @@ class _Pretraining:
         )
 
 
-def _identity(run: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+def _identity(run: RunSettings, dataset: Dataset) -> dict[str, str]:
     """What a checkpoint must agree with to be this run's."""
-    resolved = json.dumps(run, sort_keys=True).encode()
-    return {"run": hashlib.sha256(resolved).hexdigest(), "dataset": dataset.digest}
+    return {"run": digest(run), "dataset": dataset.digest}

@@ -6,14 +6,13 @@ first of them in a process imports torch._dynamo, which takes longer than `impor
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
-from rankme.errors import UserError
+from rankme.study.settings import Training
 from rankme.training.schedule import peak_rate
 
 LARS_TRUST = 0.001
@@ -171,21 +170,13 @@ def _trust(weights: list[Tensor], directions: list[Tensor]) -> list[Tensor]:
 _OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "sgd": SGD, "lars": LARS}
 
 
-def build_optimizer(method: nn.Module, training: dict[str, Any]) -> Optimizer:
-    """The optimiser that a run's "training" settings name, at the peak learning rate.
+def build_optimizer(method: nn.Module, training: Training) -> Optimizer:
+    """The optimiser that a run's settings name, at the peak learning rate.
 
     Args:
         method: its parameters that require a gradient are trained.
-        training: "optimizer" (adamw, sgd or lars), "lr", "weight_decay", "momentum".
-
-    Raises:
-        UserError: there is no such optimiser.
+        training: settings of the run.
     """
-    name = training["optimizer"]
-    if name not in _OPTIMIZERS:
-        choices = ", ".join(_OPTIMIZERS)
-        raise UserError(f"training.optimizer: {name!r} does not exist; choose {choices}")
     trained = [p for p in method.parameters() if p.requires_grad]
-    return _OPTIMIZERS[name](
-        trained, peak_rate(training), training["momentum"], training["weight_decay"]
-    )
+    kind = _OPTIMIZERS[training.optimizer]
+    return kind(trained, peak_rate(training), training.momentum, training.weight_decay)

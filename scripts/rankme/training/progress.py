@@ -1,19 +1,14 @@
-"""How far a run is: a bar on a terminal, else a line an epoch; and the file TRAINING_LOG."""
+"""How far a run is: a bar on a terminal, else a line an epoch."""
 
-import json
 import logging
 import time
-from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from rankme.cli import is_first_process
-from rankme.files import write_text
+from rankme.artefacts import LogRow
+from rankme.processes import is_first_process
 
 logger = logging.getLogger(__name__)
-
-TRAINING_LOG = "TRAINING_LOG"
 
 
 class Progress:
@@ -35,14 +30,13 @@ class Progress:
         """One step is done."""
         self._bar.update()
 
-    def epoch(self, row: dict[str, Any]) -> None:
+    def epoch(self, row: LogRow) -> None:
         """An epoch is done; `row` is its line of TRAINING_LOG."""
-        line = describe(row)
+        line = described(row)
         self._bar.set_postfix_str(line)
         if self._bar.disable:
-            epoch = f"epoch {row['epoch']}/{self._epochs}"
-            remaining = tqdm.format_interval(self._remaining(row["step"]))
-            logger.info("%s  %s  remaining %s", epoch, line, remaining)
+            remaining = tqdm.format_interval(self._remaining(row.step))
+            logger.info("epoch %d/%d  %s  remaining %s", row.epoch, self._epochs, line, remaining)
 
     def close(self) -> None:
         """Leave the bar as it is."""
@@ -53,14 +47,8 @@ class Progress:
         return elapsed / (step - self._first) * (self._steps - step)
 
 
-def describe(row: dict[str, Any]) -> str:
+def described(row: LogRow) -> str:
     """A row of TRAINING_LOG in words."""
-    rank = "" if row["rankme"] is None else f"  rankme {row['rankme']:.1f}"
-    speed = f"{row['views_per_second']:,.0f} views/s"
-    return f"loss {row['loss']:.3f}  lr {row['lr']:.1e}{rank}  {speed}"
-
-
-def write_log(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Write TRAINING_LOG: one JSON object a line, one line an epoch."""
-    lines = (json.dumps(row, allow_nan=False) + "\n" for row in rows)
-    write_text(folder / TRAINING_LOG, "".join(lines))
+    rank = "" if row.rankme is None else f"  rankme {row.rankme:.1f}"
+    speed = f"{row.views_per_second:,.0f} views/s"
+    return f"loss {row.loss:.3f}  lr {row.lr:.1e}{rank}  {speed}"

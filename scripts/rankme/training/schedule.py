@@ -3,9 +3,9 @@
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from rankme.errors import UserError
+from rankme.study.settings import Training
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ def learning_rate(
     return peak * (final_fraction + (1 - final_fraction) * cosine)
 
 
-def peak_rate(training: dict[str, Any]) -> float:
-    """The highest learning rate: "lr", times batch / 256 where "scale_lr" is set."""
-    scale = training["batch_size"] / _REFERENCE_BATCH if training["scale_lr"] else 1.0
-    return training["lr"] * scale
+def peak_rate(training: Training) -> float:
+    """The highest learning rate: `lr`, times batch / 256 where `scale_lr` is set."""
+    scale = training.batch_size / _REFERENCE_BATCH if training.scale_lr else 1.0
+    return training.lr * scale
 
 
 @dataclass(frozen=True)
@@ -63,28 +63,28 @@ class Schedule:
     final_fraction: float
 
     @classmethod
-    def of(cls, training: dict[str, Any], images: int) -> "Schedule":
-        """The course that "training" settings give on that many images.
+    def of(cls, training: Training, images: int) -> "Schedule":
+        """The course that a run takes on that many images.
 
         Raises:
             UserError: there are fewer images than a batch takes.
         """
-        epochs, batch_size = training["epochs"], training["batch_size"]
+        epochs, batch_size = training.epochs, training.batch_size
         epoch_steps = images // batch_size
         if epoch_steps == 0:
             raise UserError(
                 f"training.batch_size: {batch_size} is more than the {images} training images; "
                 f"choose at most {images}"
             )
-        if epochs <= training["warmup_epochs"]:
+        if epochs <= training.warmup_epochs:
             logger.warning("the learning rate never peaks: all %d epochs are warm-up", epochs)
         return cls(
             epochs=epochs,
             batch_size=batch_size,
             epoch_steps=epoch_steps,
-            warmup_steps=round(training["warmup_epochs"] * epoch_steps),
+            warmup_steps=round(training.warmup_epochs * epoch_steps),
             peak=peak_rate(training),
-            final_fraction=training["final_lr_fraction"],
+            final_fraction=training.final_lr_fraction,
         )
 
     @property

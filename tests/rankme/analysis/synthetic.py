@@ -2,41 +2,54 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import create_model
 
+from rankme.artefacts import LogRow, RunFiles, Tree, write_training_log
 from rankme.files import write_json
-from rankme.metrics.registry import METRICS
+from rankme.metrics import METRICS
+from rankme.study.choices import methods, reader_options
+from rankme.study.config import load_study
+from rankme.study.datasets import Source
+from rankme.study.identity import plain
+from rankme.study.runs import Run, RunSettings
+from rankme.study.settings import Augmentation, EncoderSettings, Projector, Training
+from rankme.study.study import Study
 
 DIMENSION = 64
+TARGETS = ("digits", "eurosat")
 
 
-@dataclass(frozen=True)
-class Run:
-    method: str
-    name: str
-    sweep: str
-    settings: dict[str, Any]
+def make_study(targets: Sequence[str] = TARGETS, **config: Any) -> Study:
+    """A study on `shapes`."""
+    given = {"study": "made-up", "source": "shapes", "targets": list(targets)}
+    return load_study({**given, "methods": [{"name": "SimCLR"}], **config})
 
 
 def make_run(
-    method: str = "SimCLR", name: str = "a-1", sweep: str = "default", **hyperparameters: Any
+    method: str = "SimCLR", name: str = "a-1", sweep: str = "default", **values: Any
 ) -> Run:
-    settings = {
-        "method": method,
-        "hyperparameters": hyperparameters,
-        "source": {"name": "shapes"},
-        "encoder": {"name": "resnet10", "width": 32, "stem": "stride2"},
-        "projector": {"widths": [256, 128]},
-        "augmentation": {"recipe": "simclr", "crop_scale": [0.2, 1.0]},
-        "training": {"epochs": 10, "lr": 0.1 + 0.2, "weight_decay": 1e-6, "momentum": 0.9},
-        "seed": 7,
-    }
-    return Run(method, name, sweep, settings)
+    """A run of these hyperparameters, which are the method's own, of the training, or new ones."""
+    trained = {"epochs": 10, "warmup_epochs": 1, "lr": 0.1 + 0.2}
+    trained |= {key: values.pop(key) for key in list(values) if key in Training.model_fields}
+    own = methods()[method].hyperparameters
+    new: dict[str, Any] = {key: (Any, None) for key in values if key not in own.model_fields}
+    settings = RunSettings(
+        method=method,
+        hyperparameters=create_model("Hyperparameters", __base__=own, **new)(**values),
+        source=Source(name="shapes", reader="shapes", size=32, options=reader_options("shapes")()),
+        encoder=EncoderSettings(name="resnet10", width=32, stem="stride2"),
+        projector=Projector(widths=(256, 128)),
+        augmentation=Augmentation(recipe="simclr", crop_scale=(0.2, 1.0)),
+        training=Training(**trained),
+        seed=7,
+    )
+    return Run(name, sweep, settings)
 
 
 def write_run(
@@ -45,22 +58,37 @@ def write_run(
     rankme: dict[str, float],
     top1: dict[str, float],
     status: str = "completed",
-) -> Path:
-    """Write RANKME_EVAL and every ACCURACY of `run`; values are given for each dataset."""
-    folder = results / "all_results" / run.method / run.name
+) -> RunFiles:
+    """Write what the tables are made of; values are given for each dataset."""
+    files = Tree(results).run(run.method, run.name)
+    spectrum = {"k": 128, "singular_values": [2.0, 1.0]}
     ranks = {
         name: {
-            "embedding": {"rankme": value},
-            "representation": {"rankme": value / 2},
+            "embedding": {"rankme": value, **spectrum},
+            "representation": {"rankme": value / 2, **spectrum},
             "dataset_digest": f"digest of {name}",
         }
         for name, value in rankme.items()
     }
-    evaluation = {"run": run.settings, "status": status, "source": "shapes", "datasets": ranks}
-    write_json(folder / "RANKME_EVAL", {"artefact": "RANKME_EVAL", "format": 1, **evaluation})
+    write_json(files.ranks, rank_record(run, ranks, status))
     for name, value in top1.items():
-        write_json(folder / name / "ACCURACY", accuracy_record(name, value))
-    return folder
+        write_json(files.dataset(name).accuracy, accuracy_record(name, value))
+    write_training_log(files.log, training_log(1, value=3.0))
+    return files
+
+
+def rank_record(run: Run, datasets: dict[str, Any], status: str) -> dict[str, Any]:
+    """RANKME_EVAL."""
+    header = {"artefact": "RANKME_EVAL", "format": 1, "run": plain(run.settings)}
+    return {**header, "status": status, "source": "shapes", "datasets": datasets}
+
+
+def training_log(epochs: int, value: float) -> list[LogRow]:
+    """TRAINING_LOG of a loss that falls and a RankMe that rises."""
+    return [
+        LogRow(e, 4 * e, value / e, 0.1 / e, value * e, 0.1, 1000.0 + e, 10.0 * e)
+        for e in range(1, epochs + 1)
+    ]
 
 
 def accuracy_record(dataset: str, top1: float) -> dict[str, Any]:
@@ -84,7 +112,7 @@ def accuracy_record(dataset: str, top1: float) -> dict[str, Any]:
     }
 
 
-def write_tree(results: Path, runs: Sequence[Any], source: str, targets: Sequence[str]) -> None:
+def write_tree(results: Path, runs: Sequence[Run], source: str, targets: Sequence[str]) -> None:
     """Write all that the analysis reads of these runs: rank and accuracy rise together, with noise.
 
     Every eleventh run collapses. Plain writes: ten thousand runs would wait for the disk at each
@@ -92,7 +120,7 @@ def write_tree(results: Path, runs: Sequence[Any], source: str, targets: Sequenc
     """
     generator = np.random.default_rng(0)
     for place, run in enumerate(runs):
-        folder = results / "all_results" / run.method / run.name
+        files = Tree(results).run(run.method, run.name)
         quality = -1.0 if place % 11 == 10 else generator.uniform()
         status = "collapsed" if quality < 0 else "completed"
         ranks = {
@@ -100,39 +128,31 @@ def write_tree(results: Path, runs: Sequence[Any], source: str, targets: Sequenc
             | {"dataset_digest": f"digest of {name}"}
             for name in (source, *targets)
         }
-        evaluation = {"run": run.settings, "status": status, "source": source, "datasets": ranks}
-        folder.mkdir(parents=True, exist_ok=True)
-        header = {"artefact": "RANKME_EVAL", "format": 1}
-        (folder / "RANKME_EVAL").write_text(json.dumps({**header, **evaluation}))
-        (folder / "TRAINING_LOG").write_text("".join(_training_log(generator, quality)))
+        log = training_log(10, 5 - quality + generator.normal() / 20)
+        files.folder.mkdir(parents=True, exist_ok=True)
+        files.ranks.write_text(json.dumps(rank_record(run, ranks, status)))
+        files.log.write_text("".join(json.dumps(asdict(row)) + "\n" for row in log))
         for name in (source, *targets):
-            (folder / name).mkdir(exist_ok=True)
+            accuracy = files.dataset(name).accuracy
+            accuracy.parent.mkdir(exist_ok=True)
             top1 = float(np.clip(0.6 + 0.2 * quality + 0.04 * generator.normal(), 0.1, 0.94))
-            (folder / name / "ACCURACY").write_text(json.dumps(accuracy_record(name, top1)))
+            accuracy.write_text(json.dumps(accuracy_record(name, top1)))
 
 
 def _rank_record(generator: np.random.Generator, quality: float, source: bool) -> dict[str, Any]:
     decay = np.exp(-(1.5 - quality) * np.linspace(0, 6, DIMENSION)) + 1e-4
     rank = 1.5 if quality < 0 else 10 + 40 * quality + 2 * generator.normal()
-    taps = {}
-    for tap in ("embedding", "representation"):
+    layers = {}
+    for layer in ("embedding", "representation"):
         values = {name: float(rank * generator.uniform(0.9, 1.1)) for name in METRICS}
         spectrum = {"n": 1000, "k": DIMENSION, "eps": 1e-7, "singular_values": decay.tolist()}
-        taps[tap] = {**spectrum, **values, "rankme": float(rank), "settings": {}}
+        layers[layer] = {**spectrum, **values, "rankme": float(rank), "settings": {}}
     if source:
-        taps["embedding"]["convergence"] = [
+        layers["embedding"]["convergence"] = [
             {"samples": n, "mean": rank * (1 - 8 / n), "std": rank / n, "draws": 4}
             for n in (256, 512, 800)
         ]
-    return taps
-
-
-def _training_log(generator: np.random.Generator, quality: float) -> list[str]:
-    rows = [
-        {"epoch": e, "loss": 5 - quality - e / 9 + generator.normal() / 20, "lr": 0.1, "rankme": r}
-        for e, r in zip(range(1, 11), np.linspace(5, 10 + 40 * max(quality, 0), 10), strict=True)
-    ]
-    return [json.dumps(row) + "\n" for row in rows]
+    return layers
 
 
 def study_table(

@@ -3,28 +3,33 @@
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 import collect_results
-from rankme import cli
 from rankme.analysis import collect as collect_module
-from rankme.analysis.collect import COLUMNS, collect
-from rankme.analysis.curves import collect_curves, halving
-from rankme.analysis.tables import read_table, write_table
+from rankme.analysis.collect import COLUMNS, collect, results_table
+from rankme.analysis.curves import halving
+from rankme.analysis.tables import read_table, study_label, write_table
 from rankme.errors import UserError
 from rankme.files import write_json
-from rankme.metrics.registry import METRICS
-from tests.rankme.analysis.synthetic import Run, accuracy_record, make_run, write_run, write_tree
+from rankme.metrics import METRICS
+from rankme.study.runs import Run, runs
+from tests.rankme.analysis.synthetic import (
+    accuracy_record,
+    make_run,
+    make_study,
+    write_run,
+    write_tree,
+)
 
 RANKME = {"shapes": 12.345678901234567, "digits": 8.5, "eurosat": 9.25}
 TOP1 = {"shapes": 1 / 3, "digits": 0.5, "eurosat": 0.25}
 
 
 def rows_of(results: Path, *runs: Run) -> pd.DataFrame:
-    return collect(runs, results, "shapes", ["digits", "eurosat"])
+    return results_table(make_study(), runs, results)
 
 
 @pytest.fixture
@@ -93,9 +98,9 @@ def test_a_row_names_the_files_behind_its_numbers(tmp_path: Path, run: Run) -> N
 
 def test_every_hyperparameter_is_a_column(tmp_path: Path, run: Run) -> None:
     row = rows_of(tmp_path, run).iloc[0]
-    settings = run.settings
+    training = dict(run.settings.training)
     assert row["temperature"] == 0.15
-    assert {key: row[key] for key in settings["training"]} == settings["training"]
+    assert {key: row[key] for key in training} == training
     assert row["encoder_width"] == 32
     assert json.loads(row["projector_widths"]) == [256, 128]
     assert json.loads(row["augmentation_crop_scale"]) == [0.2, 1.0]
@@ -114,16 +119,16 @@ def test_a_metric_hides_no_other_column(
     monkeypatch.setitem(METRICS, "seed", METRICS["rankme"])
     monkeypatch.setattr(collect_module, "COLUMNS", (*COLUMNS, "seed"))
     write_run(tmp_path, run, RANKME, TOP1)
-    with pytest.raises(UserError, match=r"metrics/own/seed\.py: 'seed' is a column already"):
+    with pytest.raises(UserError, match="'seed' is a column already; rename the file"):
         rows_of(tmp_path, run)
 
 
 def test_the_csv_reads_back_exactly_and_holds_no_nan(tmp_path: Path, run: Run) -> None:
-    other = make_run("VICReg", "v-1", covariance=4, invariance=25)
+    other = make_run("VICReg", "v-1", covariance=4)
     write_run(tmp_path, other, RANKME, TOP1, status="diverged")
     table = rows_of(tmp_path, run, other)
     path = tmp_path / "results.csv"
-    write_table(path, table)
+    write_table(path, table, *study_label(make_study()))
     text = path.read_text()
     assert "nan" not in text.lower()
     assert "None" not in text
@@ -133,13 +138,13 @@ def test_the_csv_reads_back_exactly_and_holds_no_nan(tmp_path: Path, run: Run) -
     for column in ("rankme", "top1", "lr", "top1_low"):
         assert list(back[column]) == list(table[column])
     assert list(back["status"]) == ["completed"] * 3 + ["diverged"] * 3
-    assert text.splitlines()[-1].endswith(",4,25")
+    assert text.splitlines()[-1].endswith(",25.0,25.0,4.0")
 
 
 def test_collecting_twice_gives_the_same_bytes(tmp_path: Path, run: Run) -> None:
     paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
     for path in paths:
-        write_table(path, rows_of(tmp_path, run))
+        write_table(path, rows_of(tmp_path, run), "made-up", "1e5")
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -174,34 +179,46 @@ def test_rank_and_accuracy_of_different_data_are_refused(tmp_path: Path, run: Ru
         rows_of(tmp_path, run)
 
 
-def test_the_program_writes_the_table_of_the_study(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_the_program_writes_all_tables_of_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = {
-        "pathvars": {"results": str(tmp_path)},
-        "source": "shapes",
-        "targets": ["digits", "eurosat"],
-    }
-    output = tmp_path / "tables" / "results.csv"
-    arguments = ["collect_results.py", "--study", json.dumps(config), "--output", str(output)]
-    monkeypatch.setattr(sys, "argv", arguments)
-    study = SimpleNamespace(
-        runs=lambda given: [run] if given == config else [],
-        controls=lambda: {"SimCLR"},
-        evaluation_datasets=lambda given: ["shapes", "digits", "eurosat"],
-        labelled_datasets=lambda given: ["shapes", "digits"],
+    photos = {"reader": "unlabelled_folder", "root": "photos", "size": 32}
+    study = make_study(
+        ["digits", "photos"],
+        datasets={"photos": photos},
+        methods=[{"name": "SimCLR"}, {"name": "RandomInit"}],
     )
-    modules = {"study": study, "checks": SimpleNamespace()}
-    monkeypatch.setattr(cli, "import_workflow", modules.__getitem__)
+    for run in runs(study):
+        ranks = {"shapes": RANKME["shapes"], "digits": 8.5, "photos": 9.25}
+        write_run(tmp_path, run, ranks, {"shapes": 1 / 3, "digits": 0.5})
+    file, output = tmp_path / "STUDY", tmp_path / "tables"
+    file.write_text(json.dumps(study.record()))
+    options = [f"--study={file}", f"--results={tmp_path}", f"--output={output}"]
+    monkeypatch.setattr(sys, "argv", ["collect_results.py", *options])
     collect_results.main()
-    table = read_table(output, COLUMNS)
-    assert list(table["top1"])[:2] == [TOP1["shapes"], TOP1["digits"]]
-    assert pd.isna(table["top1"][2])
-    assert table["rankme_on_dataset"][2] == RANKME["eurosat"]
-    assert table["control"].all()
+    table = read_table(output / "results.csv", COLUMNS)
+    assert list(table["method"]) == ["SimCLR"] * 3 + ["RandomInit"] * 3
+    assert list(table["control"]) == [False] * 3 + [True] * 3
+    assert list(table["top1"])[:2] == [1 / 3, 0.5]
+    assert table["top1"].isna().tolist() == [False, False, True] * 2
+    assert table["rankme_on_dataset"][2] == 9.25
+    for name in ("results", "training", "spectra", "convergence"):
+        lines = (output / f"{name}.csv").read_text().splitlines()
+        assert lines[0].startswith("study,study_digest,method,run,")
+        assert all(line.startswith(f"made-up,{study.digest[:12]},") for line in lines[1:])
 
 
-def test_all_metrics_of_both_taps_are_columns(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("options", [[], ["--study=F", "--from-tracking=sqlite:///x"]])
+def test_the_program_needs_a_study_or_a_store(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["collect_results.py", "--output=x", *options])
+    with pytest.raises(SystemExit):
+        collect_results.main()
+    assert "give --study or --from-tracking, one of the two" in capsys.readouterr().err
+
+
+def test_all_metrics_of_both_layers_are_columns(tmp_path: Path, run: Run) -> None:
     file = tmp_path / "all_results" / run.method / run.name / "RANKME_EVAL"
     record = json.loads(file.read_text())
     source = record["datasets"]["shapes"]
@@ -264,7 +281,7 @@ def test_json_nested_too_deep_is_named(tmp_path: Path, run: Run) -> None:
 def test_curves_are_tables_of_the_source(tmp_path: Path) -> None:
     runs = [make_run(name="a-1"), make_run(name="b-2")]
     write_tree(tmp_path, runs, "shapes", ["digits"])
-    training, spectra, convergence = collect_curves(runs, tmp_path, "shapes")
+    _, training, spectra, convergence = collect(make_study(["digits"]), runs, tmp_path)
     log = tmp_path / "all_results/SimCLR/b-2/TRAINING_LOG"
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     of_second = training[training["run"] == "b-2"]
@@ -282,13 +299,31 @@ def test_curves_are_tables_of_the_source(tmp_path: Path) -> None:
     assert change.iloc[1] == pytest.approx(1 - means[0] / means[2])
 
 
-@pytest.mark.parametrize("content", ["{", "[1]\n", "3\n"])
-def test_a_torn_training_log_is_named(tmp_path: Path, content: str) -> None:
-    runs = [make_run()]
-    write_tree(tmp_path, runs, "shapes", [])
-    (tmp_path / "all_results/SimCLR/a-1/TRAINING_LOG").write_text(content)
-    with pytest.raises(UserError, match="TRAINING_LOG: does not hold what it should"):
-        collect_curves(runs, tmp_path, "shapes")
+def test_a_torn_training_log_is_named(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "all_results/SimCLR/a-1/TRAINING_LOG").write_text("{")
+    with pytest.raises(UserError, match="TRAINING_LOG: is not JSON lines"):
+        collect(make_study(), [run], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("k", "128", "datasets.shapes.embedding.k is '128', expected a number"),
+        ("singular_values", [1, {}], "singular_values is [1, {}], expected numbers"),
+        ("singular_values", None, "singular_values is None, expected a list"),
+        ("convergence", [3], "convergence is [3], expected a list of objects"),
+    ],
+)
+def test_a_damaged_curve_is_named(
+    tmp_path: Path, run: Run, key: str, value: object, message: str
+) -> None:
+    file = tmp_path / "all_results/SimCLR/a-1/RANKME_EVAL"
+    record = json.loads(file.read_text())
+    record["datasets"]["shapes"]["embedding"][key] = value
+    write_json(file, record)
+    with pytest.raises(UserError, match="run snakemake again") as error:
+        collect(make_study(), [run], tmp_path)
+    assert message in str(error.value)
 
 
 def test_an_untrained_run_has_no_curve_and_an_unmeasured_one_no_convergence(tmp_path: Path) -> None:
@@ -300,4 +335,4 @@ def test_an_untrained_run_has_no_curve_and_an_unmeasured_one_no_convergence(tmp_
     del record["datasets"]["shapes"]["embedding"]["convergence"]
     record["datasets"]["shapes"]["embedding"]["singular_values"] = []
     write_json(folder / "RANKME_EVAL", record)
-    assert all(table.empty for table in collect_curves(runs, tmp_path, "shapes"))
+    assert all(table.empty for table in collect(make_study([]), runs, tmp_path)[1:])

@@ -1,5 +1,6 @@
 """Runs trained elsewhere: the same answer from one row a run."""
 
+import hashlib
 import logging
 import subprocess
 import sys
@@ -33,11 +34,15 @@ def analyse(folder: Path, runs: Path, *options: str) -> subprocess.CompletedProc
 def test_the_example_gives_tables_figure_and_a_sentence(tmp_path: Path) -> None:
     done = analyse(tmp_path / "out", EXAMPLE)
     assert done.returncode == 0, done.stderr
-    assert "use " in done.stdout.splitlines()[0]
+    study, first = done.stdout.split("\n\n")[:2]
+    digest = hashlib.sha256(EXAMPLE.read_bytes()).hexdigest()[:12]
+    assert study == f"Study runs (digest {digest}), 17 runs."
+    assert "use " in first
     assert "its RankMe" in done.stdout
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"claims.csv", "correlations.csv", "selected.csv", "rank_vs_acc.pdf"} <= made
     table = pd.read_csv(tmp_path / "out/correlations.csv")
+    assert set(table["study_digest"]) == {digest}
     row = table.query("sweep == 'all' and role == 'source' and metric == 'rankme'").iloc[0]
     runs = pd.read_csv(EXAMPLE)
     of_method = runs[runs["method"] == row["method"]]

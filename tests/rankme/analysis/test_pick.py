@@ -1,5 +1,7 @@
 """The run to use without labels, and what is said of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ POINTS = [(10.0, np.nan), (30.0, np.nan), (20.0, np.nan)]
 
 def one(results: pd.DataFrame) -> tuple[pd.Series, str]:
     picks = pick(results)
-    (sentence,) = sentences(picks, "results")
+    (sentence,) = sentences(picks, Path("results"))
     return picks.iloc[0], sentence
 
 
@@ -51,7 +53,7 @@ def test_collapsed_runs_and_controls_are_not_picked() -> None:
     assert list(picks["run"]) == ["run2"]
 
 
-def test_a_method_without_a_sound_run_is_said() -> None:
+def test_a_method_whose_runs_all_collapsed_is_said() -> None:
     _, sentence = one(study_table({"SimCLR": POINTS}, ("a",), status="collapsed"))
     assert sentence == "Use no SimCLR run: every run collapsed or diverged."
 

@@ -11,16 +11,17 @@ from scipy.stats import rankdata
 import analyse
 from rankme.analysis.groups import KEYS, MEAN
 from rankme.analysis.statistics import correlate, holm
-from rankme.analysis.tables import read_table, write_table
+from rankme.analysis.tables import Label, read_table, write_table
 from tests.rankme.analysis.synthetic import study_table
 
+LABEL = Label("made-up", "0123456789ab")
 RISING = [(10.0, 0.2), (20.0, 0.3), (30.0, 0.4)]
 FALLING = [(110.0, 0.9), (120.0, 0.8), (130.0, 0.7), (140.0, 0.6)]
 
 
 def row_of(table: pd.DataFrame, **key: str) -> pd.Series:
     wanted = {"sweep": "all", "dataset": "shapes", "runs": "non-degenerate"}
-    wanted |= {"metric": "rankme", "tap": "embedding", **key}
+    wanted |= {"metric": "rankme", "layer": "embedding", **key}
     rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     assert len(rows) == 1
     return rows.iloc[0]
@@ -32,12 +33,12 @@ def test_metrics_are_turned_so_that_higher_promises_more() -> None:
     assert row_of(table, metric="alpha_req")["spearman"] == pytest.approx(1)
 
 
-def test_each_tap_is_a_row_of_its_own() -> None:
+def test_each_layer_is_a_row_of_its_own() -> None:
     results = study_table({"SimCLR": RISING})
     results["rankme_representation"] = -results["rankme"]
     table = correlate(results)
-    assert row_of(table, tap="embedding")["spearman"] == pytest.approx(1)
-    assert row_of(table, tap="representation")["spearman"] == pytest.approx(-1)
+    assert row_of(table, layer="embedding")["spearman"] == pytest.approx(1)
+    assert row_of(table, layer="representation")["spearman"] == pytest.approx(-1)
 
 
 def test_holm_is_the_step_down_method() -> None:
@@ -103,7 +104,7 @@ def test_no_correlation_is_claimed_without_grounds(
     tmp_path: Path, points: list[tuple[float, float]], reason: str
 ) -> None:
     path = tmp_path / "correlations.csv"
-    write_table(path, correlate(study_table({"SimCLR": points})))
+    write_table(path, correlate(study_table({"SimCLR": points})), *LABEL)
     row = row_of(read_table(path, KEYS))
     assert row["reason"] == reason
     assert row["n"] == len(points)
@@ -158,10 +159,13 @@ def test_the_mean_over_targets_averages_accuracies_not_correlations() -> None:
 
 
 def test_the_program_writes_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_table(tmp_path / "results.csv", study_table({"SimCLR": RISING}))
+    write_table(tmp_path / "results.csv", study_table({"SimCLR": RISING}), *LABEL)
     arguments = ["--results", str(tmp_path / "results.csv"), "--output", str(tmp_path / "tables")]
     monkeypatch.setattr(sys, "argv", ["analyse.py", *arguments])
     analyse.main()
+    for path in (tmp_path / "tables").glob("*.csv"):
+        table = read_table(path)
+        assert set(zip(table["study"], table["study_digest"], strict=True)) == {LABEL}, path
     tables = {path.name for path in (tmp_path / "tables").iterdir()}
     assert tables == {
         "answer.rst",

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankme.analysis.tables import read_table, write_table
+from rankme.analysis.tables import Label, label_of, read_table, require_label, write_table
 from rankme.errors import UserError
+
+LABEL = Label("made-up", "0123456789ab")
 
 
 @settings(deadline=None)
@@ -17,14 +19,14 @@ def test_every_float_reads_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, values: list[float]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "floats.csv"
-    write_table(path, pd.DataFrame({"top1": values}))
+    write_table(path, pd.DataFrame({"top1": values}), *LABEL)
     assert list(read_table(path, ["top1"])["top1"].astype(float)) == values
 
 
 def test_words_for_nothing_stay_words(tmp_path: Path) -> None:
     path = tmp_path / "words.csv"
-    write_table(path, pd.DataFrame({"dataset": ["null", "1"], "stem": ["None", "small"]}))
-    table = read_table(path, ["dataset", "stem"])
+    write_table(path, pd.DataFrame({"dataset": ["null", "1"], "stem": ["None", "small"]}), *LABEL)
+    table = read_table(path, ["dataset", "stem"])[["dataset", "stem"]]
     assert table.to_dict("list") == {"dataset": ["null", "1"], "stem": ["None", "small"]}
 
 
@@ -44,5 +46,27 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path, content: str) -> None:
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     path = tmp_path / "old.csv"
     path.write_text("method,top1\nSimCLR,0.5\n")
-    with pytest.raises(UserError, match=r"old\.csv: lacks the columns rankme, chance"):
-        read_table(path, ["method", "rankme", "chance"])
+    with pytest.raises(UserError, match=r"old\.csv: lacks the columns study, study_digest, rankme"):
+        read_table(path, ["method", "rankme"])
+
+
+@pytest.mark.parametrize(
+    "label", [LABEL, Label("null", "123456789012"), Label("a", "12345e678901")]
+)
+def test_a_table_says_first_whose_it_is(tmp_path: Path, label: Label) -> None:
+    path = tmp_path / "own.csv"
+    write_table(path, pd.DataFrame({"top1": [0.5, 0.6]}), *label)
+    assert path.read_text().splitlines()[0] == "study,study_digest,top1"
+    assert label_of(path, read_table(path)) == label
+
+
+def test_a_table_of_another_or_of_several_studies_is_told_by_name(tmp_path: Path) -> None:
+    path, other = tmp_path / "own.csv", Label("other", LABEL.digest)
+    write_table(path, pd.DataFrame({"top1": [0.5]}), *other)
+    table = read_table(path)
+    with pytest.raises(UserError, match=r"own\.csv: is of the study other \(.*\), not of made-up"):
+        require_label(path, table, LABEL)
+    both = pd.concat([table, table.assign(study="made-up")])
+    with pytest.raises(UserError, match=r"rows of the studies other \(.*\), made-up \(.*\); give"):
+        label_of(path, both)
+    require_label(path, table.iloc[:0], LABEL)

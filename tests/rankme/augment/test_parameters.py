@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import ColorJitter, RandomResizedCrop
 
 from rankme.augment.parameters import Parameters, sample
-from rankme.augment.recipes import View
+from rankme.augment.view import View
 
 COUNT = 4000
 SIZE = 64

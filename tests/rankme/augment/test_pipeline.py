@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
-from rankme.augment import RECIPES, Augmenter, View, evaluation_batch, pipeline, recipe
+from rankme.augment import Augmenter, View, evaluation_batch, pipeline, recipe
 from rankme.augment.parameters import Parameters, sample
 from rankme.augment.pipeline import augment
+from rankme.study.choices import recipes
+from rankme.study.settings import Augmentation
 
 COUNT, SIZE = 40, 32
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
@@ -27,7 +29,7 @@ def views(
     rows: slice | None = None,
     total: int | None = None,
 ) -> list[Tensor]:
-    augmenter = Augmenter(recipe(name, SIZE), MEAN, STD)
+    augmenter = Augmenter(recipe(Augmentation(recipe=name), SIZE), MEAN, STD)
     return augmenter(images, torch.Generator().manual_seed(seed), rows, total)
 
 
@@ -47,7 +49,7 @@ def torchvision_view(image: Tensor, view: View, row: Parameters) -> Tensor:
 
 @pytest.mark.parametrize("size", [20, SIZE, 64])
 def test_a_view_equals_the_torchvision_pipeline(size: int) -> None:
-    view = replace(recipe("byol", size)[1], blur=0.5)
+    view = replace(recipe(Augmentation(recipe="byol"), size)[1], blur=0.5)
     images = batch().permute(0, 3, 1, 2).float() / 255
     parameters = sample(view, COUNT, SIZE, torch.Generator().manual_seed(1))
     ours = augment(images, view, parameters)
@@ -61,14 +63,14 @@ def test_a_view_equals_the_torchvision_pipeline(size: int) -> None:
 
 
 def test_augmenting_is_normalising_the_views() -> None:
-    view, _ = recipe("simclr", SIZE)
+    view, _ = recipe(Augmentation(recipe="simclr"), SIZE)
     parameters = sample(view, COUNT, SIZE, torch.Generator().manual_seed(0))
     unit = augment(batch().permute(0, 3, 1, 2).float() / 255, view, parameters)
     expected = tv.normalize(unit, list(MEAN), list(STD))
     torch.testing.assert_close(views(batch(), "simclr")[0], expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", recipes())
 def test_views_are_float32_channels_last_and_differ(name: str) -> None:
     first, second = views(batch(), name)
     for view in (first, second):

@@ -7,51 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rankme.data.declarations import load_reader, resolve
-from rankme.data.raw import RawDataset
-from rankme.data.splits import stratified_split
 from rankme.errors import UserError
 from tests.rankme.data.pictures import Tree, photo
-
-
-def read(reader: str, root: Path | None = None, **options: object) -> RawDataset:
-    resolved = resolve({"x": {"reader": reader, "size": 32, "options": options}})["x"]
-    raw: RawDataset = load_reader(reader).read(root, 32, **resolved["options"])
-    return raw
+from tests.rankme.data.reading import read
 
 
 def names(images: object) -> list[str]:
     return ["/".join(Path(path).parts[-3:]) for path in images]  # type: ignore[attr-defined]
-
-
-@given(
-    counts=st.lists(st.integers(2, 30), min_size=1, max_size=5),
-    fraction=st.floats(0.01, 0.99),
-    seed=st.integers(0, 99),
-)
-def test_a_stratified_split_takes_its_fraction_of_each_class_and_empties_none(
-    counts: list[int], fraction: float, seed: int
-) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts)
-    keys = [str(index) for index in range(len(labels))]
-    train, test = stratified_split(keys, labels, fraction, seed)
-    assert sorted([*train, *test]) == list(range(len(labels)))
-    for label, count in enumerate(counts):
-        in_test = int((labels[test] == label).sum())
-        assert 1 <= in_test <= count - 1
-        assert abs(in_test - fraction * count) <= 1
-
-
-def test_a_stratified_split_is_fixed_by_its_seed_and_keys() -> None:
-    labels = np.zeros(20, dtype=np.int64)
-    keys = [str(index) for index in range(20)]
-    _, test = stratified_split(keys, labels, 0.2, 0)
-    # The four of "0" ... "19" whose SHA-256 of "0:<key>" is smallest, by sha256sum.
-    assert test.tolist() == [4, 7, 15, 18]
-    assert stratified_split(keys, labels, 0.2, 1)[1].tolist() != test.tolist()
 
 
 def test_image_folder_reads_classes_in_alphabetical_order(cats_and_dogs: Path) -> None:

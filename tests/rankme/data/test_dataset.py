@@ -8,8 +8,10 @@ import pytest
 from rankme.data.dataset import load_dataset
 from rankme.data.prepare import prepare
 from rankme.errors import UserError
+from rankme.study.datasets import declare
 
-SMALL = {"reader": "shapes", "size": 8, "options": {"train_count": 40, "test_count": 20}}
+OPTIONS = {"train_count": 40, "test_count": 20}
+SMALL = declare("shapes", {"reader": "shapes", "size": 8, "options": OPTIONS})
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
-from rankme.data.declarations import load_reader, resolve
 from rankme.data.raw import RawDataset
+from tests.rankme.data.reading import read
 
 GENERATED = ("shapes", "textures")
 
 
 def render(reader: str, size: int = 32, **options: object) -> RawDataset:
-    small = {"train_count": 40, "test_count": 40, **options}
-    resolved = resolve({"x": {"reader": reader, "size": size, "options": small}})["x"]
-    raw: RawDataset = load_reader(reader).read(None, size, **resolved["options"])
-    return raw
+    return read(reader, None, size, **{"train_count": 40, "test_count": 40, **options})
 
 
 @pytest.mark.parametrize("reader", GENERATED)

@@ -19,11 +19,9 @@ from rankme.data.prepare import prepare
 from rankme.data.raw import RawDataset, RawSplit
 from rankme.data.validate import validate
 from rankme.errors import UserError
+from rankme.study.datasets import declare
 from tests.rankme.data.pictures import Tree, assert_same_files, photo
-
-
-def declaration(root: Path, size: int = 16) -> dict[str, object]:
-    return {"reader": "image_folder", "size": size, "root": str(root)}
+from tests.rankme.data.reading import folder_of
 
 
 def assert_looks_unfinished(folder: Path) -> None:
@@ -34,7 +32,7 @@ def assert_looks_unfinished(folder: Path) -> None:
 def test_the_arrays_hold_the_resized_images_in_class_order(
     cats_and_dogs: Path, tmp_path: Path
 ) -> None:
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
     dataset = load_dataset(tmp_path / "out")
     assert dataset.classes == ["cat", "dog"]
     assert dataset.splits["train"].labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -47,7 +45,7 @@ def test_the_arrays_hold_the_resized_images_in_class_order(
 def test_digest_and_normalisation_are_those_of_the_arrays(
     cats_and_dogs: Path, tmp_path: Path
 ) -> None:
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
     record = json.loads((tmp_path / "out" / "DATASET").read_text())
     images = np.load(tmp_path / "out" / "train_images.npy")
     labels = np.load(tmp_path / "out" / "train_labels.npy")
@@ -61,10 +59,10 @@ def test_digest_and_normalisation_are_those_of_the_arrays(
 def test_workers_chunks_and_the_place_of_the_images_change_no_byte(
     cats_and_dogs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "one", workers=1)
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "one", workers=1)
     moved = cats_and_dogs.rename(tmp_path / "moved")
     monkeypatch.setattr(workers_module, "_CHUNK_PIXELS", 256)
-    prepare("pets", declaration(moved), tmp_path / "two", workers=2)
+    prepare("pets", folder_of(moved), tmp_path / "two", workers=2)
     assert_same_files(tmp_path / "one", tmp_path / "two")
 
 
@@ -72,7 +70,7 @@ def test_workers_chunks_and_the_place_of_the_images_change_no_byte(
 def test_the_digest_changes_with_all_that_matters(
     cats_and_dogs: Path, tmp_path: Path, change: str
 ) -> None:
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "a", workers=1)
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "a", workers=1)
     train = cats_and_dogs / "train"
     if change == "pixels":
         photo(99).save(train / "cat" / "0.png")
@@ -81,15 +79,15 @@ def test_the_digest_changes_with_all_that_matters(
     elif change == "class":
         for split in ("train", "test"):
             (cats_and_dogs / split / "dog").rename(cats_and_dogs / split / "eel")
-    prepare("pets", declaration(cats_and_dogs, 17 if change == "size" else 16), tmp_path / "b", 1)
+    prepare("pets", folder_of(cats_and_dogs, 17 if change == "size" else 16), tmp_path / "b", 1)
     assert load_dataset(tmp_path / "a").digest != load_dataset(tmp_path / "b").digest
 
 
 def test_name_and_description_are_no_part_of_the_digest(
     cats_and_dogs: Path, tmp_path: Path
 ) -> None:
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "a", workers=1)
-    described = {**declaration(cats_and_dogs), "description": "Pets."}
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "a", workers=1)
+    described = folder_of(cats_and_dogs, description="Pets.")
     prepare("animals", described, tmp_path / "b", workers=1)
     assert load_dataset(tmp_path / "a").digest == load_dataset(tmp_path / "b").digest
 
@@ -99,7 +97,7 @@ def test_a_constant_channel_keeps_a_deviation_that_can_be_divided_by(
 ) -> None:
     for file in cats_and_dogs.rglob("*.png"):
         Image.new("RGB", (8, 8), (0, 128, 255)).save(file)
-    prepare("flat", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    prepare("flat", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
     normalisation = load_dataset(tmp_path / "out").normalisation
     assert normalisation["mean"] == pytest.approx([0, 128 / 255, 1])
     assert normalisation["std"] == pytest.approx([1 / 255] * 3)
@@ -114,7 +112,7 @@ def test_bad_images_of_all_splits_are_listed_at_once_and_nothing_is_left(
     for file in victims:
         file.write_bytes(b"")
     with pytest.raises(UserError) as caught:
-        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers)
+        prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers)
     message = str(caught.value)
     assert message.startswith("data set pets: 7 of the images cannot be decoded")
     assert message.count("empty file (0 bytes)") == 5
@@ -125,10 +123,10 @@ def test_bad_images_of_all_splits_are_listed_at_once_and_nothing_is_left(
 def test_a_few_bad_images_may_be_skipped_and_are_on_record(
     cats_and_dogs: Path, tmp_path: Path
 ) -> None:
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "all", workers=1)
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "all", workers=1)
     (cats_and_dogs / "train" / "cat" / "1.png").write_bytes(b"")
     (cats_and_dogs / "test" / "dog" / "0.png").write_text("no image")
-    lenient = {**declaration(cats_and_dogs), "skip_unreadable": 2}
+    lenient = folder_of(cats_and_dogs, skip_unreadable=2)
     prepare("pets", lenient, tmp_path / "out", workers=1)
     dataset, whole = load_dataset(tmp_path / "out"), load_dataset(tmp_path / "all")
     for split, kept in (("train", [0, 2, 3, 4, 5]), ("test", [0, 1, 3])):
@@ -147,7 +145,7 @@ def test_more_bad_images_than_allowed_and_classes_that_get_too_small_are_refused
     for index in (0, 1):
         (cats_and_dogs / "train" / "cat" / f"{index}.png").write_bytes(b"")
     for allowed, fault in ((1, "2 of the images cannot.*skip_unreadable: 2"), (2, r"cat \(1\)")):
-        lenient = {**declaration(cats_and_dogs), "skip_unreadable": allowed}
+        lenient = folder_of(cats_and_dogs, skip_unreadable=allowed)
         with pytest.raises(UserError, match=fault):
             prepare("pets", lenient, tmp_path / "out", workers=1)
         assert_looks_unfinished(tmp_path / "out")
@@ -165,7 +163,7 @@ def test_counts_other_than_expected_are_refused_before_decoding(
     cats_and_dogs: Path, tmp_path: Path, expected: dict[str, int], fault: str
 ) -> None:
     with pytest.raises(UserError, match=fault):
-        prepare("pets", {**declaration(cats_and_dogs), "expected": expected}, tmp_path / "out", 1)
+        prepare("pets", folder_of(cats_and_dogs, expected=expected), tmp_path / "out", 1)
     assert not (tmp_path / "out").exists()
 
 
@@ -181,7 +179,7 @@ def test_arrays_that_are_no_images_are_refused(images: np.ndarray) -> None:
     split = RawSplit(images, np.array([0, 0, 1, 1]))
     raw = RawDataset(["a", "b"], {"train": split, "test": split})
     with pytest.raises(UserError, match=r"train: images .* are no uint8 \(N, H, W, 3\)"):
-        validate(raw, {"metric": "top1"})
+        validate(raw, declare("x", {"reader": "digits", "size": 8}))
 
 
 def test_labels_that_do_not_fit_the_classes_or_the_metric_are_refused() -> None:
@@ -190,8 +188,9 @@ def test_labels_that_do_not_fit_the_classes_or_the_metric_are_refused() -> None:
 
     def faults(labels: np.ndarray, metric: str, classes: str = "abc") -> str:
         splits = {"train": RawSplit(images, labels), "test": RawSplit(images, labels)}
+        declaration = declare("x", {"reader": "digits", "size": 8, "metric": metric})
         with pytest.raises(UserError) as caught:
-            validate(RawDataset(list(classes), splits), {"metric": metric})
+            validate(RawDataset(list(classes), splits), declaration)
         return str(caught.value)
 
     assert "train: labels from 0 to 3, but there are 3 classes" in faults(one, "top1")
@@ -215,7 +214,8 @@ def test_labels_of_several_classes_an_image_are_kept_as_a_matrix(
     labels[:2] = 1
     raw = RawDataset([*"abcd"], {name: RawSplit(images, labels) for name in ("train", "test")})
     monkeypatch.setattr("rankme.data.readers.digits.read", lambda *_, **__: raw)
-    prepare("x", {"reader": "digits", "size": 8, "metric": "map"}, tmp_path, workers=1)
+    declaration = declare("x", {"reader": "digits", "size": 8, "metric": "map"})
+    prepare("x", declaration, tmp_path, workers=1)
     dataset = load_dataset(tmp_path)
     assert dataset.metric == "map"
     np.testing.assert_array_equal(dataset.splits["test"].labels, labels)
@@ -226,30 +226,30 @@ def test_an_unreadable_image_is_named(cats_and_dogs: Path, tmp_path: Path) -> No
     locked.unlink()
     locked.symlink_to(locked)
     with pytest.raises(UserError, match=r"train/dog/1\.png: .*symbolic links"):
-        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+        prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
 
 
 def test_a_class_with_one_training_image_is_refused(image_tree: Tree, tmp_path: Path) -> None:
     root = image_tree({"train": {"cat": 3, "dog": 1}, "test": {"cat": 1, "dog": 1}})
     with pytest.raises(UserError, match=r"needs 2 or more train images.*1 of 2 classes: dog \(1\)"):
-        prepare("pets", declaration(root), tmp_path / "out", workers=1)
+        prepare("pets", folder_of(root), tmp_path / "out", workers=1)
     assert_looks_unfinished(tmp_path / "out")
 
 
 def test_a_single_class_is_refused(image_tree: Tree, tmp_path: Path) -> None:
     root = image_tree({"train": {"cat": 3}, "test": {"cat": 1}})
     with pytest.raises(UserError, match="1 class; expected 2 or more"):
-        prepare("pets", declaration(root), tmp_path / "out", workers=1)
+        prepare("pets", folder_of(root), tmp_path / "out", workers=1)
 
 
 def test_a_failed_second_try_leaves_the_first_result_whole(
     cats_and_dogs: Path, tmp_path: Path
 ) -> None:
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
     before = load_dataset(tmp_path / "out").digest
     (cats_and_dogs / "train" / "cat" / "0.png").write_bytes(b"")
     with pytest.raises(UserError):
-        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+        prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
     assert load_dataset(tmp_path / "out").digest == before
 
 
@@ -260,7 +260,7 @@ def test_a_disk_without_room_is_refused_before_decoding(
     usage = type("usage", (), {"free": needed - 1})
     monkeypatch.setattr(prepare_module.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(UserError, match=f"{tmp_path}/out: needs .* GB free; make room"):
-        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+        prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
 
 
 @contextmanager
@@ -276,12 +276,12 @@ def file_size_limit(size: int) -> Iterator[None]:
 def test_a_write_that_fails_midway_leaves_nothing_that_looks_finished_and_is_taken_up(
     cats_and_dogs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "whole", workers=1)
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "whole", workers=1)
     monkeypatch.setattr(workers_module, "_CHUNK_PIXELS", 256)
     with file_size_limit(3000), pytest.raises(UserError, match="out: File too large; make room"):
-        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+        prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
     assert_looks_unfinished(tmp_path / "out")
-    prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+    prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
     assert_same_files(tmp_path / "out", tmp_path / "whole")
 
 
@@ -295,7 +295,7 @@ def test_without_a_terminal_progress_is_lines_in_the_log(
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     monkeypatch.setattr(workers_module, "_CHUNK_PIXELS", 256)
     with caplog.at_level(logging.INFO):
-        prepare("pets", declaration(cats_and_dogs), tmp_path / "out", workers=1)
+        prepare("pets", folder_of(cats_and_dogs), tmp_path / "out", workers=1)
     assert "train: 2 of 6 images" in caplog.messages
     assert "images/s" not in capfd.readouterr().err
 
@@ -303,7 +303,8 @@ def test_without_a_terminal_progress_is_lines_in_the_log(
 def test_a_real_tree_of_jpegs_with_grey_images_is_prepared(
     image_sets: Path, tmp_path: Path
 ) -> None:
-    real = {"reader": "tiny_imagenet", "size": 32, "root": str(image_sets / "tiny-imagenet-200")}
+    root = str(image_sets / "tiny-imagenet-200")
+    real = declare("tiny", {"reader": "tiny_imagenet", "size": 32, "root": root})
     prepare("tiny", real, tmp_path / "out", workers=min(2, os.cpu_count() or 1))
     dataset = load_dataset(tmp_path / "out")
     assert len(dataset.splits["train"].images) == 13_000

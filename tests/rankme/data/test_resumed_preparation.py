@@ -19,28 +19,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankme.cli import ROOT
 from rankme.data import arrays, workers
 from rankme.data.dataset import load_dataset
 from rankme.data.decode import Chunk
 from rankme.data.partial import PartialArray
 from rankme.data.prepare import prepare
 from rankme.errors import UserError
+from rankme.plugins import LIBRARY
+from rankme.study.datasets import Declaration
 from tests.rankme.data.pictures import Tree, assert_same_files, photo
+from tests.rankme.data.reading import folder_of
 
 SIZE = 16
 
 
 @pytest.fixture
-def pets(image_tree: Tree, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def pets(image_tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Declaration:
     """A declaration of 16 training and 4 test images, decoded in chunks of two."""
     root = image_tree({"train": {"cat": 8, "dog": 8}, "test": {"cat": 2, "dog": 2}})
     monkeypatch.setattr(workers, "_CHUNK_PIXELS", 2 * SIZE**2)
-    return {"reader": "image_folder", "size": SIZE, "root": str(root)}
+    return folder_of(root, SIZE)
 
 
 @pytest.fixture
-def whole(pets: dict[str, Any], tmp_path: Path) -> Path:
+def whole(pets: Declaration, tmp_path: Path) -> Path:
     prepare("pets", pets, tmp_path / "whole", workers=1)
     return tmp_path / "whole"
 
@@ -71,7 +73,7 @@ def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
     return Decoder(monkeypatch)
 
 
-def kill_after(images: int, decoder: Decoder, declaration: dict[str, Any], folder: Path) -> None:
+def kill_after(images: int, decoder: Decoder, declaration: Declaration, folder: Path) -> None:
     decoder.lifetime = images
     with pytest.raises(Killed):
         prepare("pets", declaration, folder, workers=1)
@@ -80,7 +82,7 @@ def kill_after(images: int, decoder: Decoder, declaration: dict[str, Any], folde
 
 @pytest.mark.parametrize("images", [0, 2, 10, 16, 18])
 def test_what_was_decoded_before_a_kill_is_not_decoded_again(
-    pets: dict[str, Any], whole: Path, tmp_path: Path, decoder: Decoder, images: int
+    pets: Declaration, whole: Path, tmp_path: Path, decoder: Decoder, images: int
 ) -> None:
     kill_after(images, decoder, pets, tmp_path / "out")
     with pytest.raises(UserError):
@@ -92,14 +94,15 @@ def test_what_was_decoded_before_a_kill_is_not_decoded_again(
 
 @pytest.mark.parametrize("change", ["size", "time", "bytes", "declaration"])
 def test_a_change_starts_anew(
-    pets: dict[str, Any], tmp_path: Path, decoder: Decoder, change: str
+    pets: Declaration, tmp_path: Path, decoder: Decoder, change: str
 ) -> None:
     kill_after(10, decoder, pets, tmp_path / "out")
-    file = Path(pets["root"], "train", "cat", "0.png")
+    root = Path(str(pets.root))
+    file = root / "train" / "cat" / "0.png"
     if change == "size":
-        pets["size"] = 8
+        pets = folder_of(root, 8)
     elif change == "declaration":
-        pets["options"] = {"seed": 1}
+        pets = folder_of(root, SIZE, options={"seed": 1})
     elif change == "time":
         os.utime(file, (1, 1))
     else:
@@ -134,13 +137,13 @@ def dying(real: Callable[..., object], remaining: list[int]) -> Callable[..., ob
 
 
 def test_a_kill_at_any_change_of_names_is_made_good_without_decoding(
-    pets: dict[str, Any], tmp_path: Path, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+    pets: Declaration, tmp_path: Path, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over an older result, and after each os.replace and each removal of a file in turn."""
     out, old, whole = tmp_path / "out", tmp_path / "old", tmp_path / "whole"
     prepare("pets", pets, old, workers=1)
-    photo(99).save(Path(pets["root"], "train", "dog", "7.png"))
-    photo(98).save(Path(pets["root"], "test", "dog", "1.png"))
+    photo(99).save(Path(str(pets.root), "train", "dog", "7.png"))
+    photo(98).save(Path(str(pets.root), "test", "dog", "1.png"))
     prepare("pets", pets, whole, workers=1)
     for death in itertools.count(1):
         shutil.copytree(old, out)
@@ -202,7 +205,7 @@ def test_a_killed_program_leaves_no_process_and_its_successor_goes_on(
     declarations.write_text(f"pets: {{reader: image_folder, size: 512, root: {root}}}\n")
 
     def start(folder: str) -> subprocess.Popen[str]:
-        program = ROOT / "scripts" / "prepare_dataset.py"
+        program = LIBRARY.parent / "prepare_dataset.py"
         flags = ["--name", "pets", "--datasets", declarations, "--workers", "2"]
         command = [sys.executable, program, *flags, "--output", tmp_path / folder]
         return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

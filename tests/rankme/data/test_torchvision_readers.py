@@ -12,19 +12,13 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from rankme.cli import ROOT
 from rankme.data.dataset import load_dataset
-from rankme.data.declarations import load_declarations, load_reader, resolve
 from rankme.data.prepare import prepare
-from rankme.data.raw import RawDataset, RawSplit
+from rankme.data.raw import RawSplit
 from rankme.errors import UserError
+from rankme.study.datasets import Catalogue, declare
 from tests.rankme.data.pictures import photo
-
-
-def read(reader: str, root: Path | None, **options: object) -> RawDataset:
-    resolved = resolve({"x": {"reader": reader, "size": 32, "options": options}})["x"]
-    raw: RawDataset = load_reader(reader).read(root, 32, **resolved["options"])
-    return raw
+from tests.rankme.data.reading import read
 
 
 def labelled(root: Path, split: RawSplit) -> dict[str, int]:
@@ -291,7 +285,7 @@ def test_voc2007_needs_the_metric_map(tmp_path: Path) -> None:
     for split in ("trainval", "test"):
         write_text(base / "ImageSets" / "Main" / f"{split}.txt", "1\n")
     write_text(base / "Annotations" / "1.xml", voc_annotation(("dog", 0)))
-    declaration = {"reader": "voc2007", "size": 32, "root": str(tmp_path)}
+    declaration = declare("voc", {"reader": "voc2007", "size": 32, "root": str(tmp_path)})
     with pytest.raises(UserError, match="write `metric: map`"):
         prepare("voc", declaration, tmp_path / "out", workers=1)
 
@@ -376,13 +370,12 @@ def test_eurosat_and_caltech101_are_read_from_their_layouts(tmp_path: Path) -> N
 def test_real_packs_have_the_counts_that_are_expected_of_them(
     image_sets: Path, tmp_path: Path, name: str
 ) -> None:
-    declaration = load_declarations(ROOT / "config" / "datasets.yaml")[name] | {"size": 8}
+    declaration = Catalogue()[name].model_copy(update={"size": 8})
     prepare(name, declaration, tmp_path, workers=1)
-    expected = declaration["expected"]
     dataset = load_dataset(tmp_path)
-    assert len(dataset.classes) == expected["classes"]
+    assert len(dataset.classes) == declaration.expected.classes
     for split in ("train", "test"):
-        assert len(dataset.splits[split].images) == expected[split]
+        assert len(dataset.splits[split].images) == getattr(declaration.expected, split)
 
 
 @pytest.mark.parametrize(

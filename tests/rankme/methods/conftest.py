@@ -7,15 +7,12 @@ import pytest
 import torch
 
 from rankme.data.dataset import Dataset, load_dataset
-from rankme.data.declarations import load_declarations
 from rankme.data.prepare import prepare
-
-ROOT = Path(__file__).resolve().parents[3]
+from rankme.study.datasets import Catalogue
 
 
 def prepared(name: str, folder: Path) -> Dataset:
-    declaration = load_declarations(ROOT / "config/datasets.yaml")[name]
-    prepare(name, declaration, folder, workers=1)
+    prepare(name, Catalogue()[name], folder, workers=1)
     return load_dataset(folder)
 
 

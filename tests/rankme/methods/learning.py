@@ -14,12 +14,17 @@ from torch import Tensor
 from rankme.augment import evaluation_batch
 from rankme.data.dataset import Dataset, Split
 from rankme.models import build_encoder
+from rankme.study.runs import run_from_json
+from rankme.study.settings import EncoderSettings
 from rankme.training import Outcome, StopRequest, pretrain
 
-COLLAPSED = 2.0
-"""RankMe below which embeddings are one direction."""
-
-ENCODER = {"name": "resnet10", "width": 8, "stem": "stride2"}
+RUN = {
+    "source": {"name": "shapes", "reader": "shapes", "size": 32},
+    "encoder": {"name": "resnet10", "width": 8, "stem": "stride2"},
+    "projector": {"widths": [64, 64]},
+    "augmentation": {"recipe": "simclr", "crop_scale": [0.2, 1.0]},
+    "seed": 0,
+}
 
 TRAINING = {
     "epochs": 10,
@@ -27,14 +32,7 @@ TRAINING = {
     "optimizer": "adamw",
     "lr": 0.01,
     "scale_lr": False,
-    "weight_decay": 1e-6,
-    "momentum": 0.9,
     "warmup_epochs": 1,
-    "final_lr_fraction": 0.001,
-    "precision": "auto",
-    "compile": False,
-    "rank_weight": 0.0,
-    "rank_target": 0.0,
     "rank_every_epochs": 100,
     "rank_samples": 512,
 }
@@ -56,30 +54,21 @@ def gains(
         hyperparameters: those that are not the method's default.
         training: what differs from TRAINING.
     """
-    run = {
-        "method": method,
-        "hyperparameters": dict(hyperparameters or {}),
-        "source": {"name": "shapes"},
-        "encoder": ENCODER,
-        "projector": {"widths": [64, 64]},
-        "augmentation": {"recipe": "simclr", "crop_scale": [0.2, 1.0]},
-        "training": TRAINING | training,
-        "seed": 0,
-    }
-    initial = {**run, "method": "RandomInit", "hyperparameters": {}}
+    settings = {**RUN, "training": TRAINING | training}
+    own = {"method": method, "hyperparameters": dict(hyperparameters or {})}
+    runs = [run_from_json({**settings, **m}) for m in ({"method": "RandomInit"}, own)]
     cpu = torch.device("cpu")
-    before, after = (
-        pretrain(r, source, cpu, folder / r["method"], StopRequest()) for r in (initial, run)
-    )
+    before, after = (pretrain(r, source, cpu, folder / r.method, StopRequest()) for r in runs)
     assert after.status == "completed"
     assert after.rankme is not None
-    assert after.rankme > COLLAPSED
-    return [accuracy(after, target) - accuracy(before, target) for target in targets]
+    assert after.rankme > 2  # embeddings of one direction have less
+    encoder = runs[0].encoder
+    return [accuracy(after, encoder, t) - accuracy(before, encoder, t) for t in targets]
 
 
-def accuracy(outcome: Outcome, dataset: Dataset) -> float:
+def accuracy(outcome: Outcome, settings: EncoderSettings, dataset: Dataset) -> float:
     """Test accuracy of ridge regression on standardised representations."""
-    encoder = build_encoder(ENCODER, dataset.image_size)
+    encoder = build_encoder(settings, dataset.image_size)
     own = {k: t for k, t in outcome.tensors.items() if k.startswith("encoder.")}
     encoder.load_state_dict({k.removeprefix("encoder."): t for k, t in own.items()})
     encoder.eval()

@@ -4,15 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankme.methods import barlow_twins, build_method
+from rankme.methods import barlow_twins
 from tests.rankme.methods.learning import gains
-
-RUN = {
-    "method": "BarlowTwins",
-    "hyperparameters": {"redundancy": 0.02},
-    "encoder": {"name": "resnet10", "width": 4, "stem": "small"},
-    "projector": {"widths": [16, 8]},
-}
+from tests.rankme.methods.small import build
 
 
 def embeddings(rows: int = 6, columns: int = 4, seed: int = 0, dtype=torch.float64):
@@ -86,8 +80,7 @@ def test_collapsed_embeddings_have_a_finite_loss_and_gradient(dtype):
 
 
 def test_the_method_is_the_loss_of_its_embeddings_and_needs_nothing_but_its_file():
-    torch.manual_seed(0)
-    method = build_method(RUN, image_size=8)
+    method = build("BarlowTwins", redundancy=0.02)
     images = torch.randn(2, 6, 3, 8, 8)
     z_a, z_b = method.projector(method.encoder(images.flatten(0, 1))).split(6)
     loss = method.loss(list(images), torch.zeros(6, dtype=torch.int64))

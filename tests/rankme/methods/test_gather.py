@@ -19,8 +19,9 @@ from rankme.methods import _METHODS
 from rankme.methods.gather import gather
 from rankme.methods.rank_regulariser import rank_penalty
 from rankme.models import Projector
+from rankme.study.choices import methods
 
-METHODS = [name for name, module in _METHODS.items() if module.METHOD.trains]
+METHODS = [name for name, method in _METHODS.items() if method.trains]
 REGULARISED = " with the rank regulariser"
 NAMES = [*METHODS, f"SimCLR{REGULARISED}"]
 PROCESSES = 2
@@ -29,14 +30,14 @@ PROCESSES = 2
 def loss_and_gradients(name: str, rank: int = 0, processes: int = 1) -> dict[str, np.ndarray]:
     """One step of a small network without BatchNorm; gradients averaged over processes."""
     torch.manual_seed(0)
-    module = _METHODS[name.removesuffix(REGULARISED)]
-    defaults = {key: schema["default"] for key, schema in module.HYPERPARAMETERS.items()}
+    regularised, name = name.endswith(REGULARISED), name.removesuffix(REGULARISED)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.Tanh())
-    method = module.METHOD(encoder, Projector(16, [8]), defaults, classes=3)
+    defaults = methods()[name].hyperparameters()
+    method = _METHODS[name](encoder, Projector(16, [8]), defaults, classes=3)
     views = torch.randn(2, 12, 3, 4, 4).chunk(processes, dim=1)[rank]
     labels = torch.arange(12).remainder(3).chunk(processes)[rank]
     loss = method.loss(list(views), labels)
-    if name.endswith(REGULARISED):
+    if regularised:
         loss = loss + rank_penalty(method.embeddings, 3.0)
     loss.backward()
     results = {"loss": loss.detach().numpy()}

@@ -1,5 +1,4 @@
-import ast
-from pathlib import Path
+import sys
 
 import pytest
 import torch
@@ -8,44 +7,22 @@ import rankme.methods
 from rankme.augment import recipe
 from rankme.errors import UserError
 from rankme.methods import _METHODS, build_method, nt_xent, vicreg, vicreg_ctr, vicreg_exp
+from rankme.study.choices import methods
+from rankme.study.settings import Augmentation, Settings
+from tests.rankme.methods.small import build, small_run
 
 SYNCHRONISING = {"aten::nonzero", "aten::item", "aten::_local_scalar_dense", "aten::masked_select"}
 IMAGES = torch.randn(2, 6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
-FOLDER = Path(rankme.methods.__file__).parent
-AUGMENTATION = {"recipe": "byol", "crop_scale": [0.2, 1.0]}
-TRAINED = [name for name, module in _METHODS.items() if module.METHOD.trains]
-
-
-def run(method: str = "SimCLR", **hyperparameters: float) -> dict:
-    return {
-        "method": method,
-        "hyperparameters": hyperparameters,
-        "encoder": {"name": "resnet10", "width": 4, "stem": "small"},
-        "projector": {"widths": [16, 8]},
-    }
-
-
-def build(method: str = "SimCLR", **hyperparameters: float):
-    torch.manual_seed(0)
-    return build_method(run(method, **hyperparameters), image_size=8, classes=3)
-
-
-def literals(file: Path) -> dict:
-    """Top-level literals of a method's file, read without importing it."""
-    found = {}
-    for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            if target.id in ("NAME", "HYPERPARAMETERS"):
-                found[target.id] = ast.literal_eval(node.value)
-    return found
+AUGMENTATION = Augmentation(crop_scale=(0.2, 1.0))
+WEIGHTS = {"invariance": 2, "variance": 3, "covariance": 5, "temperature": 0.3}
+TRAINED = [name for name, method in _METHODS.items() if method.trains]
 
 
 def crops(method) -> list[torch.Tensor]:
     """A batch of what the method wants of six images."""
     generator = torch.Generator().manual_seed(0)
-    sizes = [view.size for view in method.views(16, AUGMENTATION)]
+    sizes = [view.size for view in method.views(AUGMENTATION, 16)]
     return [torch.randn(6, 3, size, size, generator=generator) for size in sizes]
 
 
@@ -55,30 +32,29 @@ def operators(function) -> set[str]:
     return {event.key for event in profile.key_averages()}
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.stem)
-def test_name_and_defaults_can_be_read_without_importing_the_method(file):
-    declared = literals(file)
-    if "NAME" not in declared:
-        return
-    method = build(declared["NAME"])
-    for name, schema in declared["HYPERPARAMETERS"].items():
-        assert getattr(method, name) == schema["default"]
-        assert {"type", "description"} <= schema.keys()
+@pytest.mark.parametrize("name", _METHODS)
+def test_hyperparameters_are_read_without_importing_the_method_and_each_is_explained(name):
+    declared = methods()[name].hyperparameters
+    own = vars(sys.modules[_METHODS[name].__module__]).get("Hyperparameters", Settings)
+    assert declared is not own or declared is Settings
+    assert declared.model_json_schema() == own.model_json_schema()
+    assert build(name).hyperparameters == declared()
+    assert all(field.description for field in declared.model_fields.values())
 
 
-def test_simclr_is_nt_xent_of_its_embeddings():
-    method = build("SimCLR", temperature=0.3)
+@pytest.mark.parametrize(
+    ("name", "loss", "own"),
+    [
+        ("SimCLR", nt_xent, {"temperature": 0.3}),
+        ("VICReg", vicreg, {"invariance": 2, "variance": 3, "covariance": 5}),
+        ("VICReg-exp", vicreg_exp, WEIGHTS),
+        ("VICReg-ctr", vicreg_ctr, WEIGHTS),
+    ],
+)
+def test_a_method_of_two_views_is_its_loss_of_their_embeddings(name, loss, own):
+    method = build(name, **own)
     z_a, z_b = method.projector(method.encoder(IMAGES.flatten(0, 1))).split(6)
-    loss = method.loss(list(IMAGES), LABELS)
-    torch.testing.assert_close(loss, nt_xent(z_a, z_b, 0.3))
-
-
-@pytest.mark.parametrize(("name", "loss"), [("VICReg-exp", vicreg_exp), ("VICReg-ctr", vicreg_ctr)])
-def test_exp_and_ctr_are_their_losses_of_their_embeddings(name, loss):
-    weights = {"invariance": 2, "variance": 3, "covariance": 5, "temperature": 0.3}
-    method = build(name, **weights)
-    z_a, z_b = method.projector(method.encoder(IMAGES.flatten(0, 1))).split(6)
-    expected = loss(z_a, z_b, 2, 3, 5, 0.3)
+    expected = loss(z_a, z_b, *own.values())
     torch.testing.assert_close(method.loss(list(IMAGES), LABELS), expected)
 
 
@@ -93,14 +69,7 @@ def test_supervised_is_the_cross_entropy_of_its_classifier_on_both_views():
 @pytest.mark.parametrize("classes", [0, 1])
 def test_supervised_refuses_a_source_without_one_label_of_several_an_image(classes):
     with pytest.raises(UserError, match="Supervised needs a source of at least two classes"):
-        build_method(run("Supervised"), image_size=8, classes=classes)
-
-
-def test_vicreg_is_the_vicreg_loss_of_its_embeddings():
-    method = build("VICReg", invariance=2, variance=3, covariance=5)
-    z_a, z_b = method.projector(method.encoder(IMAGES.flatten(0, 1))).split(6)
-    loss = method.loss(list(IMAGES), LABELS)
-    torch.testing.assert_close(loss, vicreg(z_a, z_b, 2, 3, 5))
+        build("Supervised", classes=classes)
 
 
 @pytest.mark.parametrize("name", [name for name in TRAINED if name != "DINO"])
@@ -119,7 +88,7 @@ def test_gradient_steps_lower_the_loss(name):
 
 
 def test_embedding_two_views_updates_batchnorm_once_over_both():
-    method = build()
+    method = build("SimCLR")
     method.embed(list(IMAGES))
     norm = method.encoder.bn1
     outputs = method.encoder.conv1(IMAGES.flatten(0, 1))
@@ -154,25 +123,25 @@ def test_a_training_step_never_waits_for_the_device(name):
 
 
 def test_views_are_those_of_the_recipe():
-    assert build().views(32, AUGMENTATION) == recipe("byol", 32, (0.2, 1.0))
+    assert build("SimCLR").views(AUGMENTATION, 32) == recipe(AUGMENTATION, 32)
 
 
 def test_the_seed_decides_the_weights():
-    first, again = build(), build()
-    other = build_method(run(), image_size=8)
+    first, again = build("SimCLR"), build("SimCLR")
+    other = build_method(small_run("SimCLR"), image_size=8)
     assert all(map(torch.equal, first.state_dict().values(), again.state_dict().values()))
     assert not torch.equal(first.projector[0].weight, other.projector[0].weight)
 
 
 def test_weights_are_stored_as_encoder_and_projector():
-    assert {name.split(".")[0] for name in build().state_dict()} == {"encoder", "projector"}
+    assert {name.split(".")[0] for name in build("SimCLR").state_dict()} == {"encoder", "projector"}
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match=r"'simclr' is not a method; choose .*SimCLR, "):
+    with pytest.raises(UserError, match=r"'simclr' is not known, did you mean 'SimCLR'\?"):
         build("simclr")
 
 
 def test_an_unknown_hyperparameter_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match=r"SimCLR has no 'tau'; it has temperature"):
+    with pytest.raises(UserError, match=r"tau: unknown key.* Allowed: temperature"):
         build("SimCLR", tau=0.1)

@@ -1,7 +1,9 @@
 """What RANK holds: every metric on the same embeddings, with settings; RankMe against samples."""
 
 import json
-from dataclasses import replace
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,20 +11,17 @@ import pytest
 from rankme import metrics
 from rankme.errors import UserError
 from rankme.metrics import METRICS, rankme
-from rankme.metrics.measure import convergence, measure
-from rankme.metrics.registry import RECORD_KEYS, register
-from rankme.metrics.settings import RankSettings
+from rankme.metrics.measure import RECORD_KEYS, convergence, find_metrics, measure
+from rankme.study.settings import Rank
 from tests.rankme.metrics import oracles
 
 RNG = np.random.default_rng(0)
 Z = (RNG.standard_normal((700, 40)) * np.arange(1, 41) ** -0.5).astype(np.float32)
 VIEWS = (Z[:60, None] + 0.2 * RNG.standard_normal((60, 5, 40))).astype(np.float32)
-SETTINGS = RankSettings(
-    samples=700, eps=1e-7, alpha_fit=[5, 30], pair_rows=300, lidar_images=60, lidar_views=5
-)
+SETTINGS = Rank(samples=700, alpha_fit=(5, 30), pair_rows=300, lidar_images=60, lidar_views=5)
 
 
-def test_every_metric_of_the_registry_is_a_public_function_and_is_measured():
+def test_every_metric_is_a_public_function_and_is_measured():
     measured = measure(Z, VIEWS, SETTINGS)
     for name in METRICS:
         assert callable(getattr(metrics, name))
@@ -34,12 +33,14 @@ def test_keys_of_a_record_are_metrics_or_known_not_to_be():
     assert measure(Z, VIEWS, SETTINGS).keys() <= METRICS.keys() | set(RECORD_KEYS)
 
 
-@pytest.mark.parametrize("name", ["rankme", "lidar", "n", "singular_values"])
-def test_a_metric_of_ones_own_cannot_take_a_name_that_is_taken(name):
-    before = dict(METRICS)
-    with pytest.raises(UserError, match=rf"own/{name}\.py: '{name}' is taken"):
-        register({name: METRICS["lidar"]})
-    assert before == METRICS
+@pytest.mark.parametrize("name", ["n", "singular_values"])
+def test_a_metric_cannot_take_the_name_of_a_key_of_the_records(name, monkeypatch):
+    module = SimpleNamespace(METRIC=METRICS["lidar"])
+    monkeypatch.setitem(sys.modules, f"rankme.metrics.{name}", module)
+    found = {name: Path(f"metrics/{name}.py")}
+    monkeypatch.setattr("rankme.metrics.measure.files", lambda package: found)
+    with pytest.raises(UserError, match=rf"metrics/{name}\.py: '{name}' is taken"):
+        find_metrics()
 
 
 def test_each_value_is_that_of_its_function_on_the_same_embeddings():
@@ -73,7 +74,7 @@ def test_the_record_says_what_was_measured_and_how():
 
 
 def test_a_range_that_was_cut_short_is_recorded():
-    measured = measure(Z, None, replace(SETTINGS, alpha_fit=[10, 100]))
+    measured = measure(Z, None, SETTINGS.model_copy(update={"alpha_fit": (10, 100)}))
     assert measured["settings"]["alpha_req"] == {"first_rank": 10, "last_rank": 40}
 
 
@@ -140,20 +141,20 @@ def test_convergence_is_repeatable():
 def test_scores_rank_models_in_the_direction_of_the_paper():
     better_first = {
         "rankme": (200.0, 100.0),
-        "effective_rank": (200.0, 100.0),
+        "alignment": (0.1, 1.8),
         "alpha_req": (0.9, 1.2),
+        "coherence": (1.5, 30.0),
+        "condition_number": (10.0, 1000.0),
+        "effective_rank": (200.0, 100.0),
+        "idest": (12.0, 25.0),
         "lidar": (90.0, 40.0),
         "nesum": (20.0, 2.0),
-        "stable_rank": (9.0, 2.0),
         "participation_ratio": (9.0, 2.0),
-        "condition_number": (10.0, 1000.0),
-        "coherence": (1.5, 30.0),
         "self_cluster": (0.01, 0.9),
+        "stable_rank": (9.0, 2.0),
         "uniformity": (-3.5, -0.2),
-        "alignment": (0.1, 1.8),
-        "idest": (12.0, 25.0),
     }
-    assert list(better_first) == list(METRICS)
+    assert list(better_first) == list(METRICS)  # the order of tables
     for name, (good, bad) in better_first.items():
         assert METRICS[name].score(good) > METRICS[name].score(bad)
     assert METRICS["alpha_req"].score(1.0) == 0

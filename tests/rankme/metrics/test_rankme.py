@@ -3,7 +3,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
@@ -124,12 +123,6 @@ def test_large_mean_in_float32_embeddings_costs_no_accuracy():
     assert rankme(embeddings) == pytest.approx(rankme_by_svd(embeddings, 1e-7), rel=1e-8)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_tensors_and_arrays_of_the_same_values_have_the_same_rankme(dtype):
-    tensor = torch.from_numpy(gaussian(100, 20)).to(dtype).requires_grad_()
-    assert rankme(tensor) == rankme(tensor.detach().double().numpy())
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     rows=st.integers(2, 40),
@@ -165,20 +158,6 @@ def test_zero_embeddings_measure_as_collapsed():
     assert rankme(np.zeros((50, 20))) == pytest.approx(1.0, abs=1e-4)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_embeddings_that_are_not_finite_are_refused(bad):
-    embeddings = gaussian(50, 20)
-    embeddings[3, 4] = bad
-    with pytest.raises(ValueError, match="NaN, infinite"):
-        rankme(embeddings)
-
-
-@pytest.mark.parametrize("shape", [(20,), (0, 20), (20, 0), (2, 3, 4)])
-def test_anything_but_a_matrix_is_refused(shape):
-    with pytest.raises(ValueError, match="expected N x K"):
-        rankme(np.ones(shape))
-
-
 @pytest.mark.parametrize("sigma", [[], [1, -1], [1, np.nan], [1, np.inf], [[1, 2]]])
 def test_impossible_singular_values_are_refused(sigma):
     with pytest.raises(ValueError, match="singular values"):
@@ -191,17 +170,11 @@ def test_an_impossible_eps_is_refused(eps):
         rankme(np.eye(4), eps)
 
 
-def test_a_list_of_rows_is_a_matrix():
-    assert rankme([[2, 0, 0], [0, 1, 0], [0, 0, 1]], eps=0) == pytest.approx(
-        2.8284271247, abs=5e-11
-    )
-
-
-def test_metrics_of_arrays_do_not_import_torch():
+def test_metrics_of_arrays_need_numpy_alone():
     program = (
-        "import sys, numpy, rankme.metrics as m;"
-        "m.rankme(numpy.eye(4));"
-        "sys.exit('torch' in sys.modules)"
+        "import sys; sys.modules |= dict.fromkeys(['torch', 'scipy', 'pydantic', 'pandas'])\n"
+        f"sys.path[:] = {sys.path!r}\n"
+        "import numpy, rankme\n"
+        "rankme.metrics.rankme(numpy.eye(4))"
     )
-    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {program}"]
-    assert subprocess.run(command, check=False).returncode == 0
+    subprocess.run([sys.executable, "-c", program], check=True)

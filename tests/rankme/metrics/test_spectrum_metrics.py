@@ -80,8 +80,7 @@ def test_alpha_sees_the_ranks_of_its_range_alone():
 
 def test_alpha_fits_up_to_the_last_eigenvalue_and_says_so():
     z = with_covariance(np.arange(1, 31.0) ** -0.9, 200)
-    eigenvalues = spectrum_of(z).covariance_eigenvalues
-    assert fitted_ranks(eigenvalues, (10, 100)) == (10, 30)
+    assert fitted_ranks(spectrum_of(z), (10, 100)) == {"first_rank": 10, "last_rank": 30}
     assert alpha_req(z) == pytest.approx(0.9, rel=1e-9)
 
 
@@ -185,16 +184,17 @@ def test_tensors_arrays_and_lists_of_the_same_values_measure_alike(dtype):
 
 
 @pytest.mark.parametrize("metric", [*SPECTRAL, rankme])
-@pytest.mark.parametrize("bad", [[1.0, 2.0], [[[1.0]]], np.ones((0, 3))])
+@pytest.mark.parametrize("bad", [[1.0, 2.0], [[[1.0]]], np.ones((0, 3)), np.ones((3, 0))])
 def test_anything_but_a_matrix_is_refused(metric, bad):
     with pytest.raises(ValueError, match="expected N x K"):
         metric(bad)
 
 
 @pytest.mark.parametrize("metric", [*SPECTRAL, rankme])
-def test_values_that_are_no_numbers_are_refused(metric):
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused(metric, bad):
     z = embeddings(30, 20)
-    z[3, 4] = np.nan
+    z[3, 4] = bad
     with pytest.raises(ValueError, match="NaN, infinite"):
         metric(z)
 

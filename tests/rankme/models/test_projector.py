@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from rankme.models import build_projector
+from rankme.models import Projector
 from tests.rankme.metrics.oracles import effective_rank
 
 
 def test_the_papers_projector_has_its_layers():
     with torch.device("meta"):
-        projector = build_projector(2048, [8192, 8192, 2048])
+        projector = Projector(2048, [8192, 8192, 2048])
     kinds = [type(layer) for layer in projector]
     assert kinds == [*[nn.Linear, nn.BatchNorm1d, nn.ReLU] * 2, nn.Linear]
     shapes = [tuple(layer.weight.shape) for layer in projector if isinstance(layer, nn.Linear)]
@@ -19,7 +19,7 @@ def test_the_papers_projector_has_its_layers():
 @pytest.mark.parametrize("widths", [[5], [7, 5], [7, 6, 5]])
 def test_the_projector_equals_its_formula(widths):
     torch.manual_seed(0)
-    projector = build_projector(4, widths).double()
+    projector = Projector(4, widths).double()
     representations = torch.randn(10, 4, dtype=torch.float64)
     matrices = [parameter for parameter in projector.parameters() if parameter.ndim == 2]
     expected = representations
@@ -32,7 +32,7 @@ def test_the_projector_equals_its_formula(widths):
 
 def test_the_last_layer_is_bare():
     """Without bias or activation: embeddings are linear in the last hidden layer."""
-    projector = build_projector(4, [3])
+    projector = Projector(4, [3])
     x, y = torch.randn(2, 5, 4)
     torch.testing.assert_close(projector(x - 2 * y), projector(x) - 2 * projector(y))
 
@@ -40,7 +40,7 @@ def test_the_last_layer_is_bare():
 def test_under_autocast_embeddings_keep_their_rank():
     """Rounded to bfloat16 they would have a fifth more: the rounding has full rank."""
     torch.manual_seed(0)
-    projector = build_projector(32, [64, 512])
+    projector = Projector(32, [64, 512])
     with torch.no_grad():
         projector[-1].weight.copy_(torch.randn(512, 4) @ torch.randn(4, 64))
         embeddings = projector(representations := torch.randn(256, 32))

@@ -1,5 +1,7 @@
 """Every figure draws what the tables hold, from a made-up study and from what a study may lack."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,45 +12,41 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from rankme.analysis.collect import collect
-from rankme.analysis.curves import collect_curves
-from rankme.analysis.groups import MEAN
+from rankme.analysis.curves import CONVERGENCE, SPECTRA, TRAINING
 from rankme.analysis.selection import select
 from rankme.analysis.statistics import correlate
 from rankme.analysis.tables import write_table
-from rankme.metrics.registry import METRICS
-from rankme.plots import metric_comparison, selection_regret
-from rankme.plots.figures import FIGURES, Tables
-from tests.rankme.analysis.synthetic import make_run, write_tree
+from rankme.errors import UserError
+from rankme.metrics import METRICS
+from rankme.plots import figures as plots
+from rankme.plots.figures import FIGURES
+from rankme.plots.tables import Tables
+from tests.rankme.analysis.synthetic import TARGETS, make_run, make_study, study_table, write_tree
 
 METHODS = ("SimCLR", "VICReg", "DINO")
 RUNS = 7
 
 
-def tables_of(folder: Path, methods: tuple[str, ...], targets: tuple[str, ...]) -> Tables:
-    runs = [
-        make_run(method, f"lr={i}", "lr" if i else "default", lr=i)
-        for method in methods
-        for i in range(RUNS)
-    ]
-    write_tree(folder, runs, "shapes", targets)
-    results = collect(runs, folder, "shapes", targets)
-    curves = collect_curves(runs, folder, "shapes")
-    names = ("training", "spectra", "convergence")
-    tables = dict(zip(names, curves, strict=True)) | {"results": results}
-    tables |= {"correlations": correlate(results), "selection": select(results)}
-    for name, table in tables.items():
-        write_table(folder / "tables" / f"{name}.csv", table)
-    return Tables(folder / "tables")
-
-
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    return tables_of(tmp_path_factory.mktemp("study"), METHODS, ("digits", "textures"))
+    folder = tmp_path_factory.mktemp("study")
+    runs = [
+        make_run(method, f"lr={i}", "lr" if i else "default", lr=i + 1)
+        for method in METHODS
+        for i in range(RUNS)
+    ]
+    write_tree(folder, runs, "shapes", TARGETS)
+    tables = collect(make_study(), runs, folder)._asdict()
+    results = tables["results"]
+    tables |= {"correlations": correlate(results), "selection": select(results)}
+    for name, table in tables.items():
+        write_table(folder / f"{name}.csv", table, "tiny", "0012e34567")
+    return Tables(folder)
 
 
 @pytest.fixture(scope="module")
 def figures(tables: Tables) -> dict[str, Figure]:
-    made = {name: draw(tables) for name, draw in FIGURES.items()}
+    made = {name: plots.draw(name, tables) for name in FIGURES}
     for figure in made.values():
         figure.canvas.draw()
     return made
@@ -112,28 +110,30 @@ def test_convergence_is_relative_to_all_samples(figures: dict[str, Figure], tabl
     assert np.allclose(segment[:, 1], rows["mean"] / rows["mean"].iloc[-1])
 
 
-def test_each_metric_has_its_rho_and_interval(tables: Tables) -> None:
-    axes = metric_comparison.draw(tables.correlations).axes[0]
+def test_each_metric_has_its_rho_and_interval(figures: dict[str, Figure], tables: Tables) -> None:
+    axes = figures["metric_comparison"].axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == [metric.label for metric in METRICS.values()]
     chosen = tables.correlations.query(
-        "method == 'SimCLR' and sweep == 'all' and runs == 'non-degenerate' and tap == 'embedding'"
+        "method == 'SimCLR' and sweep == 'all' and runs == 'non-degenerate'"
+        " and layer == 'embedding' and role == 'mean'"
     )
-    chosen = chosen[chosen["dataset"] == MEAN]
     points = next(line for line in axes.lines if line.get_marker() == "o")
     assert np.allclose(points.get_xdata(), chosen["spearman"])
     bars = axes.collections[0].get_segments()
     assert np.allclose([b[0][0] for b in bars], chosen["spearman_low"])
 
 
-def test_regret_stands_beside_random_choice_and_default(tables: Tables) -> None:
-    axes = selection_regret.draw(tables.selection).axes[0]
+def test_regret_stands_beside_random_choice_and_default(
+    figures: dict[str, Figure], tables: Tables
+) -> None:
+    axes = figures["selection_regret"].axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     first = ["random choice", "default settings", "RankMe", "RankMe, plateau rule"]
-    assert labels[:5] == [*first, "effective rank"]
+    assert labels == [*first, *(m.label for name, m in METRICS.items() if name != "rankme")]
     chosen = tables.selection.query(
         "method == 'SimCLR' and sweep == 'lr' and runs == 'non-degenerate' and dataset == 'shapes'"
-        " and metric == 'rankme' and tap == 'embedding' and rule == 'highest'"
+        " and metric == 'rankme' and layer == 'embedding' and rule == 'highest'"
     ).iloc[0]
     places = {round(y): x for x, y in axes.lines[0].get_xydata()}
     assert places[2] == pytest.approx(100 * chosen["regret"])
@@ -151,17 +151,23 @@ def test_rank_on_a_target_is_drawn_against_rank_on_the_source(
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_one_run_without_target_metric_or_label_is_still_a_figure(
-    tmp_path: Path, name: str
-) -> None:
-    runs = [make_run()]
-    write_tree(tmp_path, runs, "shapes", [])
-    results = collect(runs, tmp_path, "shapes", [])
-    results[["top1", *(m for m in METRICS if m != "rankme")]] = np.nan
-    training, spectra, convergence = (t.iloc[:0] for t in collect_curves(runs, tmp_path, "shapes"))
-    made = {"results": results, "training": training, "spectra": spectra}
-    made |= {"convergence": convergence, "correlations": correlate(results)}
-    for table, rows in (made | {"selection": select(results)}).items():
-        write_table(tmp_path / f"{table}.csv", pd.DataFrame(rows))
-    figure = FIGURES[name](Tables(tmp_path))
-    assert any(words(figure))
+def test_one_run_without_target_metric_or_label_is_still_a_figure(name: str) -> None:
+    results = study_table({"SimCLR": [(10.0, np.nan)]}, ("shapes",)).assign(rankme_on_dataset=10.0)
+    columns = {"training": TRAINING, "spectra": SPECTRA, "convergence": CONVERGENCE}
+    tables = {table: pd.DataFrame(columns=list(c)) for table, c in columns.items()}
+    tables |= {"results": results, "correlations": correlate(results), "selection": select(results)}
+    assert any(words(plots.draw(name, Tables.of(**tables))))
+
+
+def test_titles_are_known_without_loading_what_draws() -> None:
+    code = "import sys; from rankme.plots.figures import FIGURES as f; print(*f, *sys.modules)"
+    names = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert names[: len(FIGURES)] == list(FIGURES)
+    assert not {"matplotlib", "pandas"} & set(names)
+
+
+def test_a_table_of_another_study_is_refused(tmp_path: Path, tables: Tables) -> None:
+    write_table(tmp_path / "results.csv", tables.results, *tables.label)
+    write_table(tmp_path / "selection.csv", tables.selection, "other", "0012e34567")
+    with pytest.raises(UserError, match=r"selection.csv: is of the study other"):
+        plots.draw("selection_regret", Tables(tmp_path))

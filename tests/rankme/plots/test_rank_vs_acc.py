@@ -1,9 +1,5 @@
 """The figure shows what the tables say: looked at through matplotlib's own objects."""
 
-import sys
-from io import BytesIO
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,21 +8,20 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from PIL import Image
 
-import plot
 from rankme.analysis.selection import select
 from rankme.analysis.statistics import correlate
-from rankme.analysis.tables import write_table
 from rankme.errors import UserError
 from rankme.plots import rank_vs_acc, style
+from rankme.plots.tables import Tables
 from tests.rankme.analysis.synthetic import study_table
 
 POINTS = [(10.0, 0.50), (30.0, 0.60), (20.0, 0.75), (25.0, 0.55)]
 
 
 def draw(results: pd.DataFrame) -> Figure:
-    return rank_vs_acc.draw(results, correlate(results), select(results))
+    tables = {"correlations": correlate(results), "selection": select(results)}
+    return rank_vs_acc.draw(Tables.of(results=results, **tables))
 
 
 def study(methods: int = 2, targets: int = 3) -> pd.DataFrame:
@@ -38,15 +33,11 @@ def study(methods: int = 2, targets: int = 3) -> pd.DataFrame:
 
 
 def title(axes: Axes) -> str:
-    legend = axes.get_legend()
-    assert legend is not None
-    return legend.get_title().get_text()
+    return axes.get_legend().get_title().get_text()
 
 
 def header(axes: Axes) -> list[str]:
-    legend = axes.get_legend()
-    assert legend is not None
-    return [text.get_text() for text in legend.get_texts()]
+    return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 def points(axes: Axes, filled: bool) -> list[tuple[float, float]]:
@@ -73,10 +64,8 @@ def test_a_panel_each_for_source_targets_and_their_mean() -> None:
 
 
 def test_one_target_needs_no_panel_for_its_mean() -> None:
-    assert [title(axes) for axes in draw(study(targets=1)).axes] == [
-        "dataset 0 (source)",
-        "dataset 1",
-    ]
+    titles = [title(axes) for axes in draw(study(targets=1)).axes]
+    assert titles == ["dataset 0 (source)", "dataset 1"]
 
 
 def test_every_run_is_drawn_in_percent() -> None:
@@ -157,12 +146,9 @@ def test_methods_differ_in_colour_and_sweeps_in_marker() -> None:
 
 
 def test_rank_is_logarithmic_only_beyond_a_factor_of_ten() -> None:
-    assert (
-        draw(study_table({"SimCLR": [(10.0, 0.5), (99.0, 0.6)]})).axes[0].get_xscale() == "linear"
-    )
-    assert draw(study_table({"SimCLR": [(10.0, 0.5), (101.0, 0.6)]})).axes[0].get_xscale() == "log"
-    collapsed = study_table({"SimCLR": [(1.0, 0.1), (99.0, 0.6)]})
-    assert draw(collapsed).axes[0].get_xscale() == "linear"
+    for lowest, highest, scale in ((10, 99, "linear"), (10, 101, "log"), (1, 99, "linear")):
+        figure = draw(study_table({"SimCLR": [(lowest, 0.5), (highest, 0.6)]}))
+        assert figure.axes[0].get_xscale() == scale
 
 
 def test_one_run_and_no_target_is_still_a_figure() -> None:
@@ -203,38 +189,6 @@ def test_more_methods_than_colours_are_refused() -> None:
         draw(study(methods=9, targets=1))
 
 
-def test_saving_gives_an_embedded_font_pdf_and_a_png_the_same_every_time(tmp_path: Path) -> None:
-    paths = [tmp_path / "first.pdf", tmp_path / "second.pdf"]
-    for path in paths:
-        style.save(draw(study()), path)
-    pdf = paths[0].read_bytes()
-    assert pdf.startswith(b"%PDF")
-    assert b"/FontFile2" in pdf
-    assert b"/Type3" not in pdf
-    assert b"CreationDate" not in pdf
-    assert pdf == paths[1].read_bytes()
-    png = paths[0].with_suffix(".png").read_bytes()
-    assert Image.open(BytesIO(png)).convert("L").getextrema() == (0, 255)
-    assert png == paths[1].with_suffix(".png").read_bytes()
-
-
-def test_the_program_draws_the_figures_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    results = study()
-    tables = {"results": results, "correlations": correlate(results), "selection": select(results)}
-    for name, table in tables.items():
-        write_table(tmp_path / f"{name}.csv", table)
-    words = ["--tables", str(tmp_path), "--output", str(tmp_path / "plots")]
-    monkeypatch.setattr(sys, "argv", ["plot.py", *words, "--figures", "rank_vs_acc"])
-    plot.main()
-    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
-        "rank_vs_acc.html",
-        "rank_vs_acc.pdf",
-        "rank_vs_acc.png",
-    ]
-
-
 def with_control(top1: float) -> Axes:
     results = study_table({"SimCLR": POINTS, "RandomInit": [(12.0, top1)]}, ("shapes",))
     results["control"] = results["method"] == "RandomInit"
@@ -258,9 +212,3 @@ def test_a_control_far_below_is_named_and_does_not_squeeze_the_runs() -> None:
 def test_without_labels_the_figure_says_so() -> None:
     figure = draw(study_table({"SimCLR": POINTS}).assign(top1=np.nan))
     assert "no dataset has labels" in figure.texts[0].get_text()
-
-
-@pytest.mark.parametrize("suffix", [".svg2", "", ".csv"])
-def test_a_suffix_that_cannot_be_written_is_refused(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(UserError, match=r"figure.*: a figure is written as \.pdf"):
-        style.save(draw(study()), tmp_path / f"figure{suffix}")

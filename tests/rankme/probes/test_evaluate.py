@@ -11,12 +11,13 @@ from sklearn.metrics import average_precision_score, recall_score, top_k_accurac
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
-from rankme.artefacts import save_model
-from rankme.cli import ROOT
+from rankme.artefacts import read_metadata, save_model
 from rankme.errors import UserError
 from rankme.features import load_features
-from rankme.probes.evaluate import evaluate, head_scores
+from rankme.probes.apply import head_scores
+from rankme.probes.evaluate import evaluate
 from rankme.probes.neighbours import TEMPERATURE
+from rankme.provenance import SCRIPTS
 
 CLASSES, DIMENSION = 7, 6
 
@@ -29,6 +30,14 @@ def random_head(seed: int = 0) -> dict[str, np.ndarray]:
         "features.mean": generator.normal(size=DIMENSION).astype(np.float32),
         "features.std": generator.uniform(0.5, 2, DIMENSION).astype(np.float32),
     }
+
+
+def hidden_layers() -> dict[str, np.ndarray]:
+    generator, layers = np.random.default_rng(3), {}
+    for layer in ("hidden.0", "hidden.1"):
+        layers[f"{layer}.weight"] = generator.normal(size=(DIMENSION,) * 2).astype(np.float32)
+        layers[f"{layer}.bias"] = generator.normal(size=DIMENSION).astype(np.float32)
+    return layers
 
 
 def random_features(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -50,8 +59,8 @@ def torch_scores(head: dict[str, np.ndarray], features: np.ndarray) -> np.ndarra
     return scores.numpy()
 
 
-def about(metric: str = "top1", tap: str = "representation", **head: Any) -> dict[str, Any]:
-    return {"tap": tap, "status": "completed", "head": head, f"train_{metric}": 0.5}
+def about(metric: str = "top1", layer: str = "representation", **head: Any) -> dict[str, Any]:
+    return {"layer": layer, "status": "completed", "head": head, f"train_{metric}": 0.5}
 
 
 def save_head(
@@ -119,14 +128,11 @@ def test_every_readout_is_measured_on_its_own_features_and_tensors(
     train, test = random_features(300, seed=2), random_features(500)
     main, embedding, mlp = random_head(), random_head(1), random_head(2)
     embedding = embedding | {n: embedding[n][..., :2] for n in embedding if n != "head.bias"}
-    generator = np.random.default_rng(3)
-    for layer in ("hidden.0", "hidden.1"):
-        mlp[f"{layer}.weight"] = generator.normal(size=(DIMENSION,) * 2).astype(np.float32)
-        mlp[f"{layer}.bias"] = generator.normal(size=DIMENSION).astype(np.float32)
+    mlp |= hidden_layers()
     prefixed = {f"embedding.{n}": t for n, t in embedding.items()}
     prefixed |= {f"mlp.{n}": t for n, t in mlp.items()}
     readouts = {
-        "embedding": about(tap="embedding", lr=1.0),
+        "embedding": about(layer="embedding", lr=1.0),
         "knn": about(k=5),
         "mlp": about(lr=2.0),
     }
@@ -212,6 +218,18 @@ def test_a_head_of_another_encoder_or_dataset_is_refused(
         evaluate(load_features(folder), head)
 
 
+@pytest.mark.parametrize("key", ["readouts", "layer", "train_top1", "encoder_sha256"])
+def test_a_head_that_lacks_a_key_is_a_users_error(
+    key: str, write_features: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = write_features(random_features(20), random_features(20), CLASSES)
+    head = save_head(tmp_path / "head", random_head())
+    metadata = {k: v for k, v in read_metadata(head, "FINETUNED_MODEL").items() if k != key}
+    save_model(head, {}, metadata)
+    with pytest.raises(UserError, match=f"head: lacks the key '{key}'"):
+        evaluate(load_features(folder), head)
+
+
 def test_a_torn_head_is_a_users_error(write_features: Callable[..., Path], tmp_path: Path) -> None:
     folder = write_features(random_features(20), random_features(20), CLASSES)
     head = save_head(tmp_path / "head", random_head())
@@ -223,11 +241,13 @@ def test_a_torn_head_is_a_users_error(write_features: Callable[..., Path], tmp_p
 @pytest.mark.parametrize("program", ["evaluate_accuracy", "evaluate_rank", "merge_ranks"])
 def test_programs_that_need_numpy_alone_do_not_import_torch(program: str) -> None:
     code = f"import sys, {program}; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts").returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS).returncode == 0
 
 
-def test_scores_are_those_of_torch_in_float64_to_the_last_bits() -> None:
-    head, (features, _) = random_head(), random_features(50)
-    np.testing.assert_allclose(
-        head_scores(head, features), torch_scores(head, features), rtol=1e-13, atol=1e-13
-    )
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_scores_are_those_of_torch_in_float64_to_the_last_bits(kind: Callable[..., Any]) -> None:
+    head, (features, _) = random_head() | hidden_layers(), random_features(50)
+    given = {name: kind(array.astype(np.float64)) for name, array in head.items()}
+    scores = head_scores(given, kind(features.astype(np.float64)))
+    assert isinstance(scores, type(given["head.bias"]))
+    np.testing.assert_allclose(scores, torch_scores(head, features), rtol=1e-13, atol=1e-13)

@@ -1,33 +1,52 @@
 """The programs from PRETRAINED_MODEL to RANKME_EVAL and ACCURACY, run on one tiny encoder."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from rankme import metrics
 from rankme.artefacts import (
     load_arrays,
-    load_classifier,
     read_metadata,
     read_record,
     save_model,
+    save_record,
     weights_digest,
 )
 from rankme.data.dataset import load_dataset
 from rankme.errors import UserError
-from rankme.features import load_features
+from rankme.extraction import extract_dataset, extract_views, model_input
+from rankme.features import LAYERS, load_features
 from rankme.files import write_json
-from rankme.models import build_encoder, build_projector
-from rankme.probes.evaluate import head_scores
+from rankme.models import Projector, build_encoder
+from rankme.models.pretrained import load_encoder
+from rankme.probes.apply import head_scores
+from rankme.probes.classifier import load_classifier
+from rankme.provenance import SCRIPTS
+from rankme.study.settings import EncoderSettings
 from tests.rankme.metrics import oracles
 
 CLASSES, SIZE, WIDTHS = 3, 16, [12, 6]
 ENCODER = {"name": "resnet10", "width": 8, "stem": "stride2"}
+RUN = {
+    "method": "SimCLR",
+    "hyperparameters": {},
+    "training": {},
+    "source": {"name": "levels", "reader": "digits", "size": SIZE},
+    "encoder": ENCODER,
+    "projector": {"widths": WIDTHS},
+    "augmentation": {"recipe": "byol", "crop_scale": [0.2, 1.0]},
+    "seed": 0,
+}
 PROBE = {
     "protocol": "cached",
     "readouts": ["linear", "embedding", "knn", "mlp"],
@@ -86,18 +105,13 @@ def write_dataset(folder: Path, metric: str = "top1") -> Path:
 
 def write_model(path: Path, status: str = "completed", scale: float = 1.0) -> Path:
     torch.manual_seed(0)
-    encoder = build_encoder(ENCODER, SIZE)
-    parts = {"encoder": encoder, "projector": build_projector(encoder.dimension, WIDTHS)}
-    tensors = {f"{p}.{n}": t for p, module in parts.items() for n, t in module.state_dict().items()}
+    encoder = build_encoder(EncoderSettings(**ENCODER), SIZE)
+    parts = {"encoder": encoder, "projector": Projector(encoder.dimension, WIDTHS)}
+    tensors = nn.ModuleDict(parts).state_dict()
     tensors = {n: t * scale if t.is_floating_point() else t for n, t in tensors.items()}
     metadata = {
         "artefact": "PRETRAINED_MODEL",
-        "run": {
-            "source": {"name": "levels"},
-            "encoder": ENCODER,
-            "projector": {"widths": WIDTHS},
-            "augmentation": {"recipe": "byol", "crop_scale": [0.2, 1.0]},
-        },
+        "run": RUN,
         "status": status,
         "image_size": SIZE,
         "normalisation": {"mean": [0.5] * 3, "std": [0.25] * 3},
@@ -108,39 +122,62 @@ def write_model(path: Path, status: str = "completed", scale: float = 1.0) -> Pa
 
 
 @pytest.fixture
-def features(tmp_path: Path, run_program: Callable[..., None]) -> Path:
+def sources(tmp_path: Path) -> dict[str, Path]:
+    """A model and a dataset, as the options of a program."""
     model, dataset = write_model(tmp_path / "MODEL"), write_dataset(tmp_path / "levels")
-    return extract(run_program, model, dataset, tmp_path / "FEATURES")
+    return {"model": model, "dataset": dataset}
 
 
-def extract(run_program: Callable[..., None], model: Path, dataset: Path, output: Path) -> Path:
-    run_program("extract_features", model=model, dataset=dataset, device="cpu", output=output)
-    return output
+@pytest.fixture
+def features(tmp_path: Path, sources: dict[str, Path]) -> Path:
+    """What any program may have as features of these."""
+    model, dataset = load_encoder(sources["model"]), load_dataset(sources["dataset"].parent)
+    extract_dataset(model, dataset, tmp_path / "expected", torch.device("cpu"))
+    return tmp_path / "expected"
 
 
-def finetune(
-    run_program: Callable[..., None], features: Path, output: Path, **options: object
-) -> Path:
-    probe = PROBE | {"protocol": "augmented" if options else "cached"}
-    run_program(
-        "finetune",
-        features=features,
-        probe=json.dumps(probe),
-        device="cpu",
-        output=output,
-        **options,
-    )
-    return output
+@pytest.fixture
+def finetune(run_program: Callable[..., None], tmp_path: Path) -> Callable[..., Path]:
+    def run(sources: dict[str, Path], output: Path, protocol: str = "cached", **more: Path) -> Path:
+        probe = json.dumps(PROBE | {"protocol": protocol})
+        run_program("finetune", **sources, probe=probe, device="cpu", output=output, **more)
+        return output
+
+    return run
+
+
+@pytest.fixture
+def measure(
+    run_program: Callable[..., None], finetune: Callable[..., Path], tmp_path: Path
+) -> Callable[..., tuple[Path, Any]]:
+    """Fits the heads and measures them: FINETUNED_MODEL, and the ACCURACY record."""
+
+    def run(sources: dict[str, Path], folder: Path = tmp_path, **options: Any) -> tuple[Path, Any]:
+        features, accuracy = folder / "FEATURES", folder / "ACCURACY"
+        head = finetune(sources, folder / "FINETUNED_MODEL", features=features, **options)
+        run_program("evaluate_accuracy", features=features, head=head, output=accuracy)
+        return head, read_record(accuracy, "ACCURACY")
+
+    return run
+
+
+@pytest.fixture
+def rank(run_program: Callable[..., None], tmp_path: Path) -> Callable[..., Any]:
+    def run(sources: dict[str, Path], **options: Any) -> Any:
+        output = tmp_path / "ranks/RANK"
+        run_program("evaluate_rank", **sources, device="cpu", output=output, **options)
+        assert list(output.parent.iterdir()) == [output]
+        return read_record(output, "RANK")
+
+    return run
 
 
 def test_a_model_reaches_its_accuracy(
-    tmp_path: Path, features: Path, run_program: Callable[..., None]
+    sources: dict[str, Path], measure: Callable[..., tuple[Path, Any]]
 ) -> None:
-    head = finetune(run_program, features, tmp_path / "HEAD")
-    run_program("evaluate_accuracy", features=features, head=head, output=tmp_path / "ACCURACY")
+    head, accuracy = measure(sources)
     metadata = read_metadata(head, "FINETUNED_MODEL")
-    accuracy = read_record(tmp_path / "ACCURACY", "ACCURACY")
-    assert metadata["tap"] == "representation"
+    assert metadata["layer"] == "representation"
     assert metadata["head"]["validation_top1"] == max(
         g["validation_top1"] for g in metadata["grid"]
     )
@@ -154,17 +191,14 @@ def test_a_model_reaches_its_accuracy(
     for name, measured in accuracy["readouts"].items():
         assert accuracy["chance"] < measured["top1"] <= 1
         assert measured["head"] == metadata["readouts"][name]["head"]
-        assert measured["tap"] == ("embedding" if name == "embedding" else "representation")
+        assert measured["layer"] == ("embedding" if name == "embedding" else "representation")
 
 
 def test_images_with_several_labels_reach_their_mean_average_precision(
-    tmp_path: Path, run_program: Callable[..., None]
+    tmp_path: Path, sources: dict[str, Path], measure: Callable[..., tuple[Path, Any]]
 ) -> None:
-    model, dataset = write_model(tmp_path / "MODEL"), write_dataset(tmp_path / "levels", "map")
-    features = extract(run_program, model, dataset, tmp_path / "FEATURES")
-    head = finetune(run_program, features, tmp_path / "HEAD")
-    run_program("evaluate_accuracy", features=features, head=head, output=tmp_path / "ACCURACY")
-    accuracy = read_record(tmp_path / "ACCURACY", "ACCURACY")
+    dataset = write_dataset(tmp_path / "several", "map")
+    head, accuracy = measure(sources | {"dataset": dataset})
     assert read_metadata(head, "FINETUNED_MODEL")["metric"] == accuracy["metric"] == "map"
     for measured in (accuracy, *accuracy["readouts"].values()):
         assert accuracy["chance"] < measured["map"] <= 1
@@ -173,42 +207,42 @@ def test_images_with_several_labels_reach_their_mean_average_precision(
 
 
 def test_heads_are_trained_on_augmented_images(
-    tmp_path: Path, features: Path, run_program: Callable[..., None]
+    tmp_path: Path,
+    sources: dict[str, Path],
+    finetune: Callable[..., Path],
+    measure: Callable[..., tuple[Path, Any]],
 ) -> None:
-    sources = {"model": tmp_path / "MODEL", "dataset": tmp_path / "levels/DATASET"}
-    head = finetune(run_program, features, tmp_path / "HEAD", **sources)
-    run_program("evaluate_accuracy", features=features, head=head, output=tmp_path / "ACCURACY")
-    accuracy = read_record(tmp_path / "ACCURACY", "ACCURACY")
+    head, accuracy = measure(sources, protocol="augmented")
     assert accuracy["chance"] < accuracy["top1"] <= 1
     augmented = load_arrays(head)
-    cached = load_arrays(finetune(run_program, features, tmp_path / "CACHED"))
+    cached = load_arrays(finetune(sources, tmp_path / "CACHED"))
     assert np.array_equal(augmented["features.mean"], cached["features.mean"])
     for name in ("head.weight", "embedding.head.weight", "mlp.head.weight"):
         assert not np.array_equal(augmented[name], cached[name])
-    again = load_arrays(finetune(run_program, features, tmp_path / "AGAIN", **sources))
+    again = load_arrays(finetune(sources, tmp_path / "AGAIN", "augmented"))
     assert all(np.array_equal(augmented[name], again[name]) for name in augmented)
 
 
-def test_the_augmented_protocol_needs_the_model_and_images_of_the_features(
-    tmp_path: Path, features: Path, run_program: Callable[..., None]
+def test_features_are_left_for_the_next_step_or_removed(
+    tmp_path: Path, sources: dict[str, Path], finetune: Callable[..., Path], features: Path
 ) -> None:
-    sources = {"model": tmp_path / "MODEL", "dataset": tmp_path / "levels/DATASET"}
-    with pytest.raises(UserError, match="needs --model and --dataset"):
-        finetune(run_program, features, tmp_path / "HEAD", model=sources["model"])
-    other = write_model(tmp_path / "OTHER", scale=0.5)
-    with pytest.raises(UserError, match="OTHER: its digest is"):
-        finetune(run_program, features, tmp_path / "HEAD", **sources | {"model": other})
-    assert not (tmp_path / "HEAD").exists()
+    (tmp_path / "alone").mkdir()
+    alone = finetune(sources, tmp_path / "alone/HEAD")
+    assert list((tmp_path / "alone").iterdir()) == [alone]
+    left = tmp_path / "FEATURES"
+    finetune(sources, tmp_path / "HEAD", features=left)
+    assert {file.name for file in left.iterdir()} == {file.name for file in features.iterdir()}
+    for file in features.glob("*.npy"):
+        assert np.array_equal(np.load(left / file.name), np.load(file))
 
 
 @pytest.fixture
-def results(tmp_path: Path, run_program: Callable[..., None]) -> Path:
+def results(
+    tmp_path: Path, sources: dict[str, Path], measure: Callable[..., tuple[Path, Any]]
+) -> Path:
     """A folder of a run, as it lies in the results tree."""
-    model, dataset = write_model(tmp_path / "run/PRETRAINED_MODEL"), write_dataset(tmp_path / "d")
-    folder = tmp_path / "run/levels"
-    features = extract(run_program, model, dataset, folder / "FEATURES")
-    head = finetune(run_program, features, folder / "FINETUNED_MODEL")
-    run_program("evaluate_accuracy", features=features, head=head, output=folder / "ACCURACY")
+    model = write_model(tmp_path / "run/PRETRAINED_MODEL")
+    measure(sources | {"model": model}, tmp_path / "run/levels")
     return tmp_path / "run"
 
 
@@ -217,7 +251,7 @@ def test_a_loaded_classifier_reproduces_the_accuracy_exactly(
     results: Path, tmp_path: Path, batch_size: int
 ) -> None:
     classifier = load_classifier(results / "levels/FINETUNED_MODEL")
-    test = load_dataset(tmp_path / "d").splits["test"]
+    test = load_dataset(tmp_path / "levels").splits["test"]
     answers = []
     with torch.no_grad():
         for images in torch.from_numpy(np.array(test.images)).split(batch_size):
@@ -233,11 +267,13 @@ def test_a_loaded_classifier_reproduces_the_accuracy_exactly(
 def test_a_loaded_classifier_scores_in_float64_as_numpy_does(results: Path, tmp_path: Path) -> None:
     """So that a near tie is decided alike, to the last bits of a sum."""
     classifier = load_classifier(results / "levels/FINETUNED_MODEL")
-    test = load_dataset(tmp_path / "d").splits["test"]
+    test = load_dataset(tmp_path / "levels").splits["test"]
     with torch.no_grad():
         scores = classifier(classifier.prepare(torch.from_numpy(np.array(test.images))))
-    features = load_features(results / "levels/FEATURES").splits["test"].representation
-    expected = head_scores(load_arrays(results / "levels/FINETUNED_MODEL"), features)
+    features = load_features(results / "levels/FEATURES").splits["test"].layers["representation"]
+    head = load_arrays(results / "levels/FINETUNED_MODEL")
+    head = {name: array.astype(np.float64) for name, array in head.items()}
+    expected = head_scores(head, features.astype(np.float64))
     np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -265,105 +301,141 @@ def test_a_head_whose_encoder_has_changed_is_refused(results: Path) -> None:
         load_classifier(results / "levels/FINETUNED_MODEL")
 
 
-def test_fitting_the_head_does_not_read_the_test_features(
-    tmp_path: Path, features: Path, run_program: Callable[..., None]
+def test_fitting_the_head_does_not_read_the_test_images(
+    tmp_path: Path, sources: dict[str, Path], finetune: Callable[..., Path]
 ) -> None:
-    before = load_arrays(finetune(run_program, features, tmp_path / "HEAD"))
-    for part in ("representation", "labels"):
-        file = features / f"test_{part}.npy"
-        np.save(file, np.load(file)[::-1] * 7)
-    after = load_arrays(finetune(run_program, features, tmp_path / "HEAD"))
+    before = load_arrays(finetune(sources, tmp_path / "HEAD"))
+    for part in ("images", "labels"):
+        file = tmp_path / f"levels/test_{part}.npy"
+        np.save(file, np.load(file)[::-1] // 2)
+    after = load_arrays(finetune(sources, tmp_path / "HEAD"))
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.parametrize("convergence", [{}, {"convergence": []}])
 def test_the_rank_is_that_of_the_singular_values_of_the_subset(
-    tmp_path: Path, features: Path, run_program: Callable[..., None]
+    sources: dict[str, Path], features: Path, rank: Callable[..., Any], convergence: dict[str, Any]
 ) -> None:
-    run_program("evaluate_rank", features=features, samples=100, eps=0.0, output=tmp_path / "RANK")
-    rank = read_record(tmp_path / "RANK", "RANK")
+    measured = rank(sources, samples=100, eps=0.0, **convergence)
     rows = np.sort(np.random.default_rng(0).permutation(120)[:100])
-    for tap in ("embedding", "representation"):
-        matrix = np.load(features / f"train_{tap}.npy")[rows].astype(np.float64)
+    for layer in ("embedding", "representation"):
+        matrix = np.load(features / f"train_{layer}.npy")[rows].astype(np.float64)
         sigma = np.linalg.svd(matrix, compute_uv=False)
         shares = sigma / sigma.sum()
         expected = np.exp(-np.sum(shares * np.log(shares)))
-        assert rank[tap]["rankme"] == pytest.approx(expected, rel=1e-6)
-        assert rank[tap]["singular_values"] == pytest.approx(sigma, rel=1e-4)
-        assert (rank[tap]["n"], rank[tap]["k"]) == matrix.shape
+        assert measured[layer]["rankme"] == pytest.approx(expected, rel=1e-6)
+        assert measured[layer]["singular_values"] == pytest.approx(sigma, rel=1e-4)
+        assert (measured[layer]["n"], measured[layer]["k"]) == matrix.shape
 
 
-def test_the_rank_holds_every_metric_of_both_taps_and_one_curve(
-    tmp_path: Path, features: Path, run_program: Callable[..., None], capsys
+def test_the_rank_passes_no_image_that_no_metric_looks_at(
+    sources: dict[str, Path], rank: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = []
+    monkeypatch.setattr(
+        "rankme.extraction.model_input",
+        lambda images, *rest: passed.append(len(images)) or model_input(images, *rest),
+    )
+    rank(sources, rank=json.dumps({"samples": 30, "lidar_images": 4, "lidar_views": 2}))
+    assert sum(passed) == 30
+    rank(sources, samples=30, convergence=[])
+    assert sum(passed) == 30 + 120
+
+
+def test_the_rank_holds_every_metric_of_both_layers_and_one_curve(
+    sources: dict[str, Path],
+    features: Path,
+    tmp_path: Path,
+    rank: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = json.dumps({"samples": 110, "pair_rows": 40, "alpha_fit": [2, 6]})
-    run_program("evaluate_rank", features=features, rank=settings, output=tmp_path / "RANK")
-    assert "convergence" not in read_record(tmp_path / "RANK", "RANK")["embedding"]
+    assert "convergence" not in rank(sources, rank=settings)["embedding"]
     printed = capsys.readouterr().out
-    run_program(
-        "evaluate_rank",
-        features=features,
-        rank=settings,
-        convergence=[],
-        output=tmp_path / "RANK",
-    )
-    rank = read_record(tmp_path / "RANK", "RANK")
+    measured = rank(sources, rank=settings, convergence=[])
     rows = np.sort(np.random.default_rng(0).permutation(120)[:110])
-    for tap in ("embedding", "representation"):
-        matrix = np.load(features / f"train_{tap}.npy")[rows]
-        views = np.load(features / f"views_{tap}.npy")
-        assert views.shape[:2] == (120, 10)
-        assert rank[tap]["stable_rank"] == pytest.approx(oracles.stable_rank(matrix), rel=1e-5)
-        assert rank[tap]["uniformity"] == pytest.approx(
-            metrics.uniformity(matrix, rows=40), rel=1e-9
-        )
-        assert rank[tap]["lidar"] == pytest.approx(oracles.lidar(views.astype(float)), rel=1e-5)
-        assert rank[tap]["alignment"] == pytest.approx(oracles.alignment(views), rel=1e-5)
-        assert rank[tap]["settings"]["lidar"] == {
+    model, images = load_encoder(sources["model"]), np.load(tmp_path / "levels/train_images.npy")
+    views = extract_views(model, images, np.arange(120), 10, tmp_path, torch.device("cpu"))
+    for layer in LAYERS:
+        matrix, found = np.load(features / f"train_{layer}.npy")[rows], measured[layer]
+        assert found["stable_rank"] == pytest.approx(oracles.stable_rank(matrix), rel=1e-5)
+        assert found["uniformity"] == pytest.approx(metrics.uniformity(matrix, rows=40), rel=1e-9)
+        of_views = views[layer].astype(float)
+        assert found["lidar"] == pytest.approx(oracles.lidar(of_views), rel=1e-5)
+        assert found["alignment"] == pytest.approx(oracles.alignment(of_views), rel=1e-5)
+        assert found["settings"]["lidar"] == {
             "images": 120,
             "views": 10,
             "delta": 1e-4,
             "eps": 1e-8,
         }
-    assert [point["samples"] for point in rank["embedding"]["convergence"]] == [110]
-    assert "convergence" not in rank["representation"]
+    assert [point["samples"] for point in measured["embedding"]["convergence"]] == [110]
+    assert "convergence" not in measured["representation"]
     for name, metric in metrics.METRICS.items():
         (line,) = [line for line in printed.splitlines() if line.startswith(metric.label + " ")]
-        values = [rank[tap][name] for tap in ("representation", "embedding")]
+        values = [measured[layer][name] for layer in LAYERS]
         shown = ["-" if value is None else f"{value:.6g}" for value in values]
         assert line.removeprefix(metric.label).split() == shown
 
 
-def test_ranks_are_merged_with_the_status_of_the_model(
-    tmp_path: Path, features: Path, run_program: Callable[..., None]
+def test_a_matrix_made_elsewhere_is_measured_without_torch(tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", np.random.default_rng(0).normal(size=(40, 8)))
+    code = "import sys, evaluate_rank; evaluate_rank.main(); sys.exit('torch' in sys.modules)"
+    words = [sys.executable, "-c", code, f"--embeddings={tmp_path / 'z.npy'}"]
+    assert subprocess.run(words, cwd=SCRIPTS, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_the_rank_of_a_model_needs_a_dataset(
+    sources: dict[str, Path], run_program: Callable[..., None]
 ) -> None:
-    run_program("evaluate_rank", features=features, samples=50, eps=1e-7, output=tmp_path / "RANK")
+    with pytest.raises(UserError, match="--model needs --dataset"):
+        run_program("evaluate_rank", model=sources["model"])
+
+
+def test_ranks_are_merged_with_the_status_of_the_model(
+    tmp_path: Path,
+    sources: dict[str, Path],
+    rank: Callable[..., Any],
+    run_program: Callable[..., None],
+) -> None:
+    measured = rank(sources, samples=50)
     model, output = write_model(tmp_path / "MODEL", "collapsed"), tmp_path / "EVAL"
-    run_program("merge_ranks", model=model, ranks=[tmp_path / "RANK"], output=output)
-    merged, rank = read_record(output, "RANKME_EVAL"), read_record(tmp_path / "RANK", "RANK")
+    run_program("merge_ranks", model=model, ranks=[tmp_path / "ranks/RANK"], output=output)
+    merged = read_record(output, "RANKME_EVAL")
     assert (merged["status"], merged["source"]) == ("collapsed", "levels")
-    assert merged["datasets"]["levels"]["embedding"] == rank["embedding"]
+    assert merged["datasets"]["levels"]["embedding"] == measured["embedding"]
 
 
 def test_a_rank_of_another_model_is_refused(
-    tmp_path: Path, features: Path, run_program: Callable[..., None]
+    tmp_path: Path,
+    sources: dict[str, Path],
+    rank: Callable[..., Any],
+    run_program: Callable[..., None],
 ) -> None:
-    run_program("evaluate_rank", features=features, samples=50, eps=1e-7, output=tmp_path / "RANK")
-    other = write_model(tmp_path / "OTHER", scale=0.5)
+    rank(sources, samples=50)
+    options = {"ranks": [tmp_path / "ranks/RANK"], "output": tmp_path / "EVAL"}
     with pytest.raises(UserError, match="measured on the encoder"):
-        run_program("merge_ranks", model=other, ranks=[tmp_path / "RANK"], output=tmp_path / "E")
+        run_program("merge_ranks", model=write_model(tmp_path / "OTHER", scale=0.5), **options)
+
+
+def test_a_rank_that_lacks_a_key_is_a_users_error(
+    tmp_path: Path, sources: dict[str, Path], run_program: Callable[..., None]
+) -> None:
+    digest = read_metadata(sources["model"], "PRETRAINED_MODEL")["weights_sha256"]
+    save_record(tmp_path / "RANK", {"artefact": "RANK", "encoder_sha256": digest})
+    options = {"ranks": [tmp_path / "RANK"], "output": tmp_path / "EVAL"}
+    with pytest.raises(UserError, match="RANK: lacks the key 'representation'"):
+        run_program("merge_ranks", model=sources["model"], **options)
 
 
 def test_features_that_are_not_finite_go_through_to_the_accuracy_as_a_result(
-    tmp_path: Path, features: Path, run_program: Callable[..., None]
+    tmp_path: Path,
+    sources: dict[str, Path],
+    rank: Callable[..., Any],
+    measure: Callable[..., tuple[Path, Any]],
 ) -> None:
-    for name in ("train", "test"):
-        for tap in ("representation", "embedding"):
-            file = features / f"{name}_{tap}.npy"
-            np.save(file, np.full_like(np.load(file), np.nan))
-    head = finetune(run_program, features, tmp_path / "HEAD")
-    run_program("evaluate_accuracy", features=features, head=head, output=tmp_path / "ACCURACY")
-    run_program("evaluate_rank", features=features, samples=50, eps=1e-7, output=tmp_path / "RANK")
-    accuracy = read_record(tmp_path / "ACCURACY", "ACCURACY")
+    sources |= {"model": write_model(tmp_path / "NAN", "diverged", scale=float("nan"))}
+    _, accuracy = measure(sources)
     assert accuracy["status"] == "non-finite features"
     assert accuracy["top1"] == accuracy["chance"]
-    assert read_record(tmp_path / "RANK", "RANK")["embedding"]["rankme"] is None
+    assert rank(sources, samples=50)["embedding"]["rankme"] is None

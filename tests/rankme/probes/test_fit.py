@@ -1,7 +1,7 @@
 import tracemalloc
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 
+from rankme.data.splits import stratified_split
 from rankme.features import FeatureSplit
-from rankme.probes.evaluate import head_scores
+from rankme.probes.apply import head_scores
 from rankme.probes.fit import Readout, fit_readouts
 from rankme.probes.measures import accuracy
-from rankme.probes.settings import ProbeSettings
-from rankme.probes.split import stratified_split
+from rankme.study.settings import Probe
 
 CPU = torch.device("cpu")
 CLASSES, DIMENSION = 5, 12
@@ -48,19 +48,24 @@ def attributes(count: int, seed: int = 0) -> Arrays:
     return features.astype(np.float32), labels
 
 
-def fit(train: Arrays, classes: int, settings: ProbeSettings) -> dict[str, Readout]:
+def changed(settings: Probe, **keys: Any) -> Probe:
+    return Probe(**dict(settings) | keys)
+
+
+def fit(train: Arrays, classes: int, settings: Probe) -> dict[str, Readout]:
     features, labels = train
-    return fit_readouts(FeatureSplit(features, features[:, ::2], labels), classes, settings, CPU)
+    layers = {"representation": features, "embedding": features[:, ::2]}
+    return fit_readouts(FeatureSplit(layers, labels), classes, settings, CPU)
 
 
-def fit_linear(train: Arrays, settings: ProbeSettings, classes: int = CLASSES) -> Readout:
+def fit_linear(train: Arrays, settings: Probe, classes: int = CLASSES) -> Readout:
     return fit(train, classes, settings)["linear"]
 
 
 def accuracy_of(readout: Readout, test: Arrays) -> float:
     assert readout.head is not None
-    head = {name: tensor.numpy() for name, tensor in readout.head.tensors().items()}
-    return accuracy(head_scores(head, test[0]), test[1])
+    head = {name: tensor.double().numpy() for name, tensor in readout.head.tensors().items()}
+    return accuracy(head_scores(head, test[0].astype(np.float64)), test[1])
 
 
 def logistic_regression_top1(train: Arrays, test: Arrays, inverse_penalty: float = 1.0) -> float:
@@ -80,12 +85,12 @@ def tuned_logistic_regression_top1(train: Arrays, test: Arrays) -> float:
 
 
 @pytest.fixture
-def usual(short: ProbeSettings) -> ProbeSettings:
-    return replace(short, epochs=28, batch_size=256, milestones=[8, 16, 24])
+def usual(short: Probe) -> Probe:
+    return changed(short, epochs=28, batch_size=256, milestones=[8, 16, 24])
 
 
 def test_accuracy_on_overlapping_gaussians_is_that_of_logistic_regression(
-    usual: ProbeSettings,
+    usual: Probe,
 ) -> None:
     train, test = blobs(4000, seed=1), blobs(4000, seed=2)
     top1 = accuracy_of(fit_linear(train, usual), test)
@@ -94,11 +99,11 @@ def test_accuracy_on_overlapping_gaussians_is_that_of_logistic_regression(
 
 
 def test_a_head_with_steps_enough_reaches_tuned_logistic_regression_on_digits(
-    usual: ProbeSettings,
+    usual: Probe,
 ) -> None:
     """The oracle's penalty is chosen on the same split, so that both pay for their selection."""
     images, labels = load_digits(return_X_y=True)
-    settings = replace(usual, epochs=280, milestones=[80, 160, 240])
+    settings = changed(usual, epochs=280, milestones=[80, 160, 240])
     gaps = []
     for seed in range(4):
         order = np.random.default_rng(seed).permutation(len(labels))
@@ -110,7 +115,7 @@ def test_a_head_with_steps_enough_reaches_tuned_logistic_regression_on_digits(
 
 
 def test_mean_average_precision_is_that_of_one_logistic_regression_a_class(
-    usual: ProbeSettings,
+    usual: Probe,
 ) -> None:
     train, test = attributes(2000, seed=1), attributes(2000, seed=2)
     readout = fit_linear(train, usual, 3)
@@ -123,10 +128,10 @@ def test_mean_average_precision_is_that_of_one_logistic_regression_a_class(
     assert readout.train_accuracy == pytest.approx(accuracy_of(readout, train), abs=1e-6)
 
 
-def test_the_mlp_and_the_neighbours_part_what_no_line_parts(usual: ProbeSettings) -> None:
+def test_the_mlp_and_the_neighbours_part_what_no_line_parts(usual: Probe) -> None:
     train, test = quadrants(2000, seed=1), quadrants(1000, seed=2)
     names = ["linear", "embedding", "knn", "mlp"]
-    readouts = fit(train, 2, replace(usual, readouts=names))
+    readouts = fit(train, 2, changed(usual, readouts=names))
     assert list(readouts) == names
     assert accuracy_of(readouts["linear"], test) < 0.65
     assert accuracy_of(readouts["mlp"], test) > 0.95
@@ -136,12 +141,12 @@ def test_the_mlp_and_the_neighbours_part_what_no_line_parts(usual: ProbeSettings
 
 
 def test_a_readout_is_the_same_whether_others_are_trained_beside_it_or_not(
-    short: ProbeSettings,
+    short: Probe,
 ) -> None:
     train = blobs(300)
-    beside = fit(train, CLASSES, replace(short, readouts=["linear", "embedding", "knn", "mlp"]))
+    beside = fit(train, CLASSES, changed(short, readouts=["linear", "embedding", "knn", "mlp"]))
     for name in ("embedding", "mlp"):
-        alone = fit(train, CLASSES, replace(short, readouts=["linear", name]))
+        alone = fit(train, CLASSES, changed(short, readouts=["linear", name]))
         heads = beside[name].head, alone[name].head
         tensors = [head.tensors() for head in heads if head]
         assert all(torch.equal(tensors[0][n], tensors[1][n]) for n in tensors[0])
@@ -150,49 +155,49 @@ def test_a_readout_is_the_same_whether_others_are_trained_beside_it_or_not(
 
 
 def test_validation_accuracy_on_random_labels_is_chance_while_the_head_fits_them(
-    usual: ProbeSettings,
+    usual: Probe,
 ) -> None:
     generator = np.random.default_rng(0)
     features = generator.normal(size=(500, 1000)).astype(np.float32)
     train = features, generator.integers(4, size=500)
-    readout = fit_linear(train, replace(usual, lr=[0.1], weight_decay=[0.0]), 4)
+    readout = fit_linear(train, changed(usual, lr=[0.1], weight_decay=[0.0]), 4)
     assert readout.train_accuracy > 0.99
     assert readout.trials[0].accuracy == pytest.approx(0.25, abs=0.13)
 
 
 def test_the_neighbours_of_random_labels_say_nothing_of_the_training_images(
-    short: ProbeSettings,
+    short: Probe,
 ) -> None:
     """Each image is its own nearest neighbour, so counting it would give full marks."""
     generator = np.random.default_rng(0)
     features = generator.normal(size=(600, 8)).astype(np.float32)
-    settings = replace(short, readouts=["linear", "knn"], knn_k=[1])
+    settings = changed(short, readouts=["linear", "knn"], knn_k=[1])
     readout = fit((features, generator.integers(4, size=600)), 4, settings)["knn"]
     assert readout.train_accuracy == pytest.approx(0.25, abs=0.08)
     assert readout.trials[0].accuracy == pytest.approx(0.25, abs=0.16)
 
 
-def test_the_selected_trial_is_the_best_on_the_held_out_part(short: ProbeSettings) -> None:
-    readout = fit_linear(blobs(600), replace(short, lr=[1e-5, 0.1], weight_decay=[0.0, 5.0]))
+def test_the_selected_trial_is_the_best_on_the_held_out_part(short: Probe) -> None:
+    readout = fit_linear(blobs(600), changed(short, lr=[1e-5, 0.1], weight_decay=[0.0, 5.0]))
     assert len(readout.trials) == 4
     assert readout.selected is not None
     assert readout.selected.setting == {"lr": 0.1, "weight_decay": 0.0}
     assert readout.selected.accuracy == max(t.accuracy for t in readout.trials)
 
 
-def test_the_selected_head_is_fitted_on_all_training_features(short: ProbeSettings) -> None:
+def test_the_selected_head_is_fitted_on_all_training_features(short: Probe) -> None:
     """Held-out rows that say the contrary of the others turn the final head, not the trials."""
     features, labels = blobs(300, spread=0.1)
-    settings = replace(short, lr=[0.1], weight_decay=[0.0])
+    settings = changed(short, lr=[0.1], weight_decay=[0.0])
     readout = fit_linear((features, labels), settings)
     assert readout.head is not None
     mean = features.mean(axis=0, dtype=np.float64)
     assert readout.head.mean.numpy() == pytest.approx(mean, rel=1e-5)
     _, held_out = stratified_split(labels, settings.validation_fraction, settings.seed)
-    changed = features.copy()
-    changed[held_out] = 2 * mean - features[held_out]
-    assert fit_linear((changed, labels), settings).trials[0].accuracy < 0.5
-    assert fit_linear((changed, labels), settings).train_accuracy < readout.train_accuracy
+    contrary = features.copy()
+    contrary[held_out] = 2 * mean - features[held_out]
+    assert fit_linear((contrary, labels), settings).trials[0].accuracy < 0.5
+    assert fit_linear((contrary, labels), settings).train_accuracy < readout.train_accuracy
 
 
 @pytest.mark.parametrize(
@@ -206,9 +211,9 @@ def test_the_selected_head_is_fitted_on_all_training_features(short: ProbeSettin
     ],
 )
 def test_the_edge_of_the_grid_is_reported_where_a_longer_list_might_be_better(
-    lr: list[float], weight_decay: list[float], edge: bool, short: ProbeSettings
+    lr: list[float], weight_decay: list[float], edge: bool, short: Probe
 ) -> None:
-    readout = fit_linear(blobs(600), replace(short, lr=lr, weight_decay=weight_decay))
+    readout = fit_linear(blobs(600), changed(short, lr=lr, weight_decay=weight_decay))
     assert readout.selected is not None
     assert readout.selected.setting["lr"] == 0.1
     assert readout.edge_of_grid is edge
@@ -216,9 +221,9 @@ def test_the_edge_of_the_grid_is_reported_where_a_longer_list_might_be_better(
 
 @pytest.mark.parametrize(("ks", "edge"), [([1, 400], False), ([40, 400], True), ([40], False)])
 def test_a_single_neighbour_is_a_natural_bound_of_k(
-    ks: Sequence[int], edge: bool, short: ProbeSettings
+    ks: Sequence[int], edge: bool, short: Probe
 ) -> None:
-    settings = replace(short, readouts=["linear", "knn"], knn_k=ks)
+    settings = changed(short, readouts=["linear", "knn"], knn_k=ks)
     readout = fit(blobs(500, spread=0.2), CLASSES, settings)["knn"]
     assert readout.selected is not None
     assert readout.selected.setting["k"] == ks[0]
@@ -226,11 +231,11 @@ def test_a_single_neighbour_is_a_natural_bound_of_k(
 
 
 def test_a_seed_gives_the_same_heads_bit_for_bit_and_another_seed_others(
-    short: ProbeSettings,
+    short: Probe,
 ) -> None:
-    settings = replace(short, readouts=["linear", "mlp"])
+    settings = changed(short, readouts=["linear", "mlp"])
     first, again, other = (
-        fit(blobs(300), CLASSES, replace(settings, seed=seed)) for seed in (0, 0, 1)
+        fit(blobs(300), CLASSES, changed(settings, seed=seed)) for seed in (0, 0, 1)
     )
     for name in settings.readouts:
         heads = [readouts[name].head for readouts in (first, again, other)]
@@ -241,13 +246,13 @@ def test_a_seed_gives_the_same_heads_bit_for_bit_and_another_seed_others(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_features_that_are_not_finite_give_silent_readouts_of_their_tap_alone(
-    value: float, short: ProbeSettings
+def test_features_that_are_not_finite_give_silent_readouts_of_their_layer_alone(
+    value: float, short: Probe
 ) -> None:
     features, labels = blobs(300)
     features[7, 3] = value
     names = ["linear", "embedding", "knn", "mlp"]
-    readouts = fit((features, labels), CLASSES, replace(short, readouts=names))
+    readouts = fit((features, labels), CLASSES, changed(short, readouts=names))
     assert readouts["embedding"].status == "completed"
     for name in ("linear", "knn", "mlp"):
         readout = readouts[name]
@@ -257,7 +262,7 @@ def test_features_that_are_not_finite_give_silent_readouts_of_their_tap_alone(
         assert readout.head is None or not readout.head.scores(torch.ones(3, DIMENSION)).any()
 
 
-def test_constant_features_give_the_share_of_the_largest_class(short: ProbeSettings) -> None:
+def test_constant_features_give_the_share_of_the_largest_class(short: Probe) -> None:
     train = np.ones((150, 4), np.float32), np.array([0, 1, 1] * 50)
     readout = fit_linear(train, short, 2)
     assert readout.status == "completed"
@@ -265,7 +270,7 @@ def test_constant_features_give_the_share_of_the_largest_class(short: ProbeSetti
 
 
 def test_features_on_disk_are_never_copied_as_a_whole(
-    tmp_path: Path, short: ProbeSettings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, short: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What numpy allocates is traced; torch gets its batches from numpy."""
     monkeypatch.setattr("rankme.probes.fit._MOST_QUERIES", 200)
@@ -275,8 +280,9 @@ def test_features_on_disk_are_never_copied_as_a_whole(
     labels = np.arange(count) % 2
     file[:, 0] = labels
     file.flush()
-    train = FeatureSplit(np.load(tmp_path / "features.npy", mmap_mode="r"), file, labels)
-    settings = replace(
+    layers = {"representation": np.load(tmp_path / "features.npy", mmap_mode="r")}
+    train = FeatureSplit(layers, labels)
+    settings = changed(
         short, readouts=["linear", "knn"], epochs=1, batch_size=4096, lr=[0.1], weight_decay=[0.0]
     )
     tracemalloc.start()

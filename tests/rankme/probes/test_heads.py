@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from rankme.probes.heads import MLP_GRADIENT_NORM, Heads, standardisation
-from rankme.probes.settings import GridPoint
+from rankme.study.settings import GridPoint
 
 CLASSES, DIMENSION, COUNT = 5, 12, 300
 GRID = [GridPoint(lr, decay) for lr in (0.01, 0.1) for decay in (0.0, 5e-3)]

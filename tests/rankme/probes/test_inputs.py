@@ -3,21 +3,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rankme.artefacts import PretrainedModel, weights_digest
 from rankme.data.dataset import Split
-from rankme.features import frozen
+from rankme.extraction import frozen
+from rankme.models.pretrained import PretrainedModel
 from rankme.probes.inputs import AugmentedImages, CachedFeatures
+from rankme.study.settings import Layer
+from tests.rankme.frozen_models import NORMALISATION, DriftingBatchNorm, model_of
 
 CPU = torch.device("cpu")
 COUNT, SIZE = 20, 8
-NORMALISATION = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
-
-
-def model_of(encoder: nn.Module, image_size: int = SIZE) -> PretrainedModel:
-    projector = nn.Identity()
-    metadata = {"image_size": image_size, "normalisation": NORMALISATION}
-    weights = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
-    return PretrainedModel(encoder, projector, metadata, weights_digest(weights))
 
 
 def split() -> Split:
@@ -38,16 +32,17 @@ def one_epoch(inputs: AugmentedImages, epoch: int) -> Tensor:
 
 def test_cached_batches_are_the_rows_of_the_arrays() -> None:
     generator = np.random.default_rng(0)
+    widths: dict[Layer, int] = {"representation": 5, "embedding": 3}
     arrays = {
-        tap: generator.normal(size=(50, width)).astype(np.float32)
-        for tap, width in (("representation", 5), ("embedding", 3))
+        layer: generator.normal(size=(50, width)).astype(np.float32)
+        for layer, width in widths.items()
     }
     order = torch.randperm(50)[:40]
     seen = []
     for rows, features in CachedFeatures(arrays, CPU).batches(order, batch_size=16, epoch=0):
         seen.append(rows)
-        for tap, array in arrays.items():
-            assert np.array_equal(features[tap].numpy(), array[rows.numpy()])
+        for layer, array in arrays.items():
+            assert np.array_equal(features[layer].numpy(), array[rows.numpy()])
     assert torch.equal(torch.cat(seen), order)
     assert [len(rows) for rows in seen] == [16, 16, 8]
 
@@ -79,21 +74,12 @@ def test_views_have_the_size_that_the_model_was_trained_at() -> None:
 def test_a_model_left_in_training_mode_runs_in_evaluation_mode_without_gradients() -> None:
     model = model_of(nn.Sequential(nn.BatchNorm2d(3), nn.Flatten()))
     model.encoder.train()
-    with frozen(model):
+    with frozen(model, CPU):
         views = one_epoch(augmented(model), 0)
     assert not views.requires_grad
 
 
-class DriftingBatchNorm(nn.BatchNorm2d):
-    """The classic mistake: running statistics that move in a frozen encoder."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return nn.functional.batch_norm(
-            images, self.running_mean, self.running_var, training=True, momentum=0.1
-        )
-
-
 def test_an_encoder_whose_statistics_move_while_heads_are_trained_is_noticed() -> None:
     model = model_of(nn.Sequential(DriftingBatchNorm(3), nn.Flatten()))
-    with pytest.raises(RuntimeError, match="frozen encoder changed"), frozen(model):
+    with pytest.raises(RuntimeError, match="frozen encoder changed"), frozen(model, CPU):
         one_epoch(augmented(model), 0)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rankme.tracking.destination import censored, holds_credentials, label, secrets
+from rankme.secrets import censored, holds_credentials, label, secrets
 
 SECRET = "pl4nted-s3cret"
 

@@ -10,6 +10,7 @@ import pytest
 
 from rankme.tracking.destination import LIVE
 from rankme.tracking.live import reported
+from tests.rankme.analysis.synthetic import make_run
 
 
 def test_a_reporter_that_cannot_be_started_is_a_line_in_the_log(
@@ -21,7 +22,7 @@ def test_a_reporter_that_cannot_be_started_is_a_line_in_the_log(
     monkeypatch.setenv(LIVE, "study")
     monkeypatch.setattr(subprocess, "Popen", refuse)
     trained = []
-    with caplog.at_level(logging.WARNING), reported({"method": "SimCLR"}, tmp_path):
+    with caplog.at_level(logging.WARNING), reported(make_run().settings, tmp_path):
         trained.append(True)
     assert trained
     assert "cannot start (Resource temporarily unavailable); training goes on" in caplog.text

@@ -11,19 +11,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run as StoredRun
 
 import collect_results
-from rankme.analysis.tables import write_table
+from rankme.analysis.collect import results_table
+from rankme.analysis.tables import Label, study_label, write_table
+from rankme.artefacts import Tree
 from rankme.errors import UserError
 from rankme.tracking import store
 from rankme.tracking.publishing import Publication
 from rankme.tracking.record import RUN
 from rankme.tracking.store import Store
 from tests.rankme.tracking.conftest import SECRET, Server
-from tests.rankme.tracking.studies import change, config_of, runs_of, write_run, write_study
+from tests.rankme.tracking.studies import change, runs_of, study_of, write_run, write_study
 
 STUDY = "made-up"
 
@@ -51,8 +54,8 @@ def uri(results: Path, empty: Path) -> str:
 
 def publish(results: Path, uri: str, count: int = 3, **options: Any) -> dict[str, int]:
     models, workers = options.pop("models", False), options.pop("workers", 1)
-    config = config_of(results, **options)
-    return dict(Publication(config, runs_of(count), results, models).publish(uri, workers))
+    study = study_of(**options)
+    return dict(Publication(study, runs_of(count), results, models).publish(uri, workers))
 
 
 def stored(uri: str, study: str = STUDY) -> dict[str, StoredRun]:
@@ -79,7 +82,7 @@ def test_a_record_has_settings_curves_ranks_accuracies_provenance_and_files(resu
     assert publish(results, uri) == {"created": 4}
     run, client = run_of(uri, 1), MlflowClient(uri)
     assert run.info.status == "FINISHED"
-    assert run.data.params["hyperparameters.temperature"] == "1"
+    assert run.data.params["hyperparameters.temperature"] == "2.0"
     assert run.data.params["training.lr"] == str(0.1 + 0.2)
     assert run.data.tags["provenance.commit"]
     assert run.data.tags["status"] == "completed"
@@ -109,6 +112,28 @@ def test_the_summary_has_tables_and_figures(results, uri) -> None:
     ]
 
 
+def test_of_another_study_of_the_tree_nothing_is_sent(results, uri) -> None:
+    publish(results, uri, study="other")
+    (summary,) = [run for run in stored(uri, "other").values() if "summary" in run.info.run_name]
+    assert MlflowClient(uri).list_artifacts(summary.info.run_id) == []
+
+
+@pytest.mark.parametrize(("name", "digest"), [("other", None), (STUDY, "0123456789ab")])
+def test_a_table_of_another_study_is_refused_before_anything_is_sent(
+    results, uri, name, digest
+) -> None:
+    file = Tree(results).study(STUDY).tables / "claims.csv"
+    own = study_label(study_of())
+    write_table(file, pd.DataFrame({"claim": ["C1"]}), name, digest or own.digest)
+    message = rf"claims\.csv: is of the study {name} \(.*\), not of {STUDY} \({own.digest}\)"
+    with pytest.raises(UserError, match=message):
+        publish(results, uri)
+    assert MlflowClient(uri).get_experiment_by_name(STUDY) is None
+    file.write_text("claim\nC1\n")
+    with pytest.raises(UserError, match=r"claims\.csv: lacks the columns study, study_digest"):
+        publish(results, uri)
+
+
 def test_the_model_is_sent_only_if_asked(results, uri) -> None:
     publish(results, uri)
     assert publish(results, uri, models=True) == {"updated": 3, "unchanged": 1}
@@ -135,8 +160,8 @@ def test_a_touched_or_copied_tree_changes_nothing(results, uri, tmp_path) -> Non
     publish(results, uri)
     before = dump(uri)
     copy = shutil.copytree(results, tmp_path / "copy", copy_function=shutil.copy)
-    assert publish(copy, uri) == {"unchanged": 3, "updated": 1}, "its config names the new place"
-    assert run_of(uri).info.run_id in "".join(before)
+    assert publish(copy, uri) == {"unchanged": 4}
+    assert dump(uri) == before
 
 
 def test_a_changed_run_updates_its_own_record_and_no_other(results, uri) -> None:
@@ -259,7 +284,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def in_background(results: Path, uri: str, study: str) -> subprocess.Popen[bytes]:
-    path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}:{ROOT / 'workflow'}", "PATH": "/usr/bin:/bin"}
+    path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}", "PATH": "/usr/bin:/bin"}
     return subprocess.Popen([sys.executable, "-c", PROGRAM, results, uri, study], env=path)
 
 
@@ -358,13 +383,15 @@ def test_reading_back_from_a_file_that_is_not_there_makes_none(tmp_path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def table_from_files(results: Path, path: Path, count: int = 3) -> bytes:
-    write_table(path, collect_results.table_of(config_of(results), runs_of(count), results))
+def table_from_files(results: Path, path: Path, count: int = 3, name: str = STUDY) -> bytes:
+    study = study_of(name)
+    write_table(path, results_table(study, runs_of(count), results), *study_label(study))
     return path.read_bytes()
 
 
 def table_from_store(uri: str, path: Path, *names: str) -> bytes:
-    write_table(path, collect_results.table_from_tracking(uri, names))
+    table, label = collect_results.stored_results(uri, names)
+    write_table(path, table, *label)
     return path.read_bytes()
 
 
@@ -379,9 +406,9 @@ def test_the_table_of_the_database_alone_is_that_of_the_files(results, uri, tmp_
 
 
 def test_the_table_of_a_server_is_that_of_the_files(results, running, tmp_path) -> None:
-    publish(results, running.uri, study="read back")
-    found = table_from_store(running.uri, tmp_path / "store.csv", "read back")
-    assert found == table_from_files(results, tmp_path / "files.csv")
+    publish(results, running.uri, study="read-back")
+    found = table_from_store(running.uri, tmp_path / "store.csv", "read-back")
+    assert found == table_from_files(results, tmp_path / "files.csv", name="read-back")
 
 
 def test_a_run_taken_out_of_the_study_leaves_the_table(results, uri, tmp_path) -> None:
@@ -395,8 +422,9 @@ def test_runs_of_several_machines_are_pooled_and_stand_there_once(results, tmp_p
     publish(results, uri)
     runs, other = runs_of(5)[2:], tmp_path / "other"
     write_study(other, runs)
-    Publication(config_of(other), runs, other, False).publish(uri)
-    table = collect_results.table_from_tracking(uri, [])
+    Publication(study_of(), runs, other, False).publish(uri)
+    table, label = collect_results.stored_results(uri, [])
+    assert label == study_label(study_of())
     assert sorted(set(table["run"])) == sorted(run.name for run in runs_of(5))
     assert len(table) == 5 * 3
 
@@ -405,7 +433,10 @@ def test_several_studies_in_one_store_have_to_be_named(results, uri, tmp_path) -
     publish(results, uri)
     publish(results, uri, study="second")
     with pytest.raises(UserError, match=r"holds 2 studies; name those to read by --experiment"):
-        collect_results.table_from_tracking(uri, [])
+        collect_results.stored_results(uri, [])
     with pytest.raises(UserError, match="has no study 'secnd', did you mean 'second'"):
-        collect_results.table_from_tracking(uri, ["secnd"])
-    assert len(collect_results.table_from_tracking(uri, ["second"])) == 9
+        collect_results.stored_results(uri, ["secnd"])
+    assert len(collect_results.stored_results(uri, ["second"])[0]) == 9
+    pooled, label = collect_results.stored_results(uri, ["second", STUDY])
+    assert len(pooled) == 9
+    assert label == Label(f"{STUDY} and second", study_label(study_of()).digest)

@@ -79,7 +79,7 @@ def test_a_file_that_one_of_the_processes_cannot_read_is_named(
 def publisher(results: Path, tmp_path: Path) -> "subprocess.Popen[str]":
     """A publish of two workers that are busy: each run has a long curve."""
     write_study(results, runs_of(COUNT), epochs=200)
-    path = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}:{ROOT / 'workflow'}"}
+    path = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"}
     words = [sys.executable, "-c", PROGRAM, str(results), f"sqlite:///{tmp_path}/mlflow.db"]
     publisher = subprocess.Popen([*words, str(COUNT)], env=path, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: list((results / "tracking/artefacts").rglob("RANKME_EVAL")))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rankme.methods.simclr import SimCLR
+from rankme.methods.simclr import Hyperparameters, SimCLR
 from rankme.training import compilation
 from rankme.training.compilation import REPAYING_IMAGES, compile_network
 from rankme.training.learner import Learner
@@ -25,7 +25,8 @@ def schedule(images: int) -> Schedule:
 def method() -> SimCLR:
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
-    return SimCLR(encoder, nn.Linear(64, 8), {"temperature": 0.5})  # type: ignore[arg-type]
+    own = Hyperparameters(temperature=0.5)
+    return SimCLR(encoder, nn.Linear(64, 8), own, classes=0)  # type: ignore[arg-type]
 
 
 def is_compiled(method: SimCLR) -> bool:
@@ -97,7 +98,7 @@ def test_a_compiled_network_has_the_values_gradients_and_names_of_the_plain_one(
 def test_the_monitor_takes_the_plain_network() -> None:
     """A compiled one would be compiled again for its mode and for each size of batch."""
     run = tiny_run(compile=True)
-    learner = Learner(run, tiny_dataset(), CPU, Schedule.of(run["training"], 70))
+    learner = Learner(run, tiny_dataset(), CPU, Schedule.of(run.training, 70))
     for part in (learner.method.encoder, learner.method.projector):
         assert part._compiled_call_impl is not None
         part._compiled_call_impl = lambda *_: pytest.fail("compiled")

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from rankme.errors import UserError
+from rankme.study.runs import RunSettings
 from rankme.training import (
     Outcome,
     StopRequest,
@@ -43,8 +44,8 @@ of large sums: in float32 only the gradient as one vector keeps to it, in float6
 Found = dict[str, Any]
 
 
-def learner_of(run: dict[str, Any]) -> Learner:
-    return Learner(run, tiny_dataset(), CPU, Schedule.of(run["training"], 70))
+def learner_of(run: RunSettings) -> Learner:
+    return Learner(run, tiny_dataset(), CPU, Schedule.of(run.training, 70))
 
 
 def first_step(method: str, dtype: torch.dtype, folder: Path) -> Found:
@@ -52,7 +53,7 @@ def first_step(method: str, dtype: torch.dtype, folder: Path) -> Found:
     # A seed at which no input of a ReLU is so near to zero that rounding decides its gradient.
     run = tiny_run(seed=1, method=method, optimizer="sgd")
     learner = learner_of(run)
-    learner._optimizer = build_optimizer(learner.method.to(dtype), run["training"])
+    learner._optimizer = build_optimizer(learner.method.to(dtype), run.training)
     augment = learner._augmenter
     learner._augmenter = lambda *batch: [view.to(dtype) for view in augment(*batch)]  # type: ignore[assignment]
     loss = learner.step(0)
@@ -333,6 +334,7 @@ def test_a_lost_process_is_a_user_error(tmp_path: Path) -> None:
 import os, sys
 import torch.distributed as dist
 from rankme.errors import UserError
+from rankme.study.runs import RunSettings
 from rankme.training import distributed
 try:
     with distributed.process_group():

@@ -3,19 +3,16 @@ import pytest
 import torch
 from torch import nn
 
-from rankme.errors import UserError
+from rankme.study.settings import Training
 from rankme.training import build_optimizer
 from rankme.training.optimizers import LARS, SGD, AdamW, Optimizer
 from rankme.training.state import copy_into
 
-TRAINING = {
-    "optimizer": "lars",
-    "lr": 0.4,
-    "scale_lr": False,
-    "batch_size": 512,
-    "weight_decay": 1e-2,
-    "momentum": 0.8,
-}
+
+def settings(optimizer: str, scale_lr: bool = False) -> Training:
+    decay = {"weight_decay": 1e-2, "momentum": 0.8}
+    chosen = {"optimizer": optimizer, "scale_lr": scale_lr, "lr": 0.4, "batch_size": 512}
+    return Training.model_validate(chosen | decay)
 
 
 def lars_reference(
@@ -103,7 +100,7 @@ def test_only_parameters_of_more_dimensions_decay(name: str) -> None:
     before = {p: p.detach().clone() for p in model.parameters()}
     for parameter in before:
         parameter.grad = torch.zeros_like(parameter)
-    build_optimizer(model, TRAINING | {"optimizer": name}).step()
+    build_optimizer(model, settings(name)).step()
     for parameter, start in before.items():
         moved = parameter.detach().norm() < start.norm()
         assert moved == (parameter.ndim > 1)
@@ -112,7 +109,7 @@ def test_only_parameters_of_more_dimensions_decay(name: str) -> None:
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
 def test_frozen_parameters_are_not_trained(name: str) -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).requires_grad_(False))
-    optimizer = build_optimizer(model, TRAINING | {"optimizer": name})
+    optimizer = build_optimizer(model, settings(name))
     assert set(optimizer.parameters) == set(model[0].parameters())
 
 
@@ -142,8 +139,7 @@ def test_sgd_and_adamw_are_torch_s_step_by_step(name: str, decay: float, momentu
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
 def test_the_settings_reach_the_optimiser(name: str) -> None:
-    settings = TRAINING | {"optimizer": name, "scale_lr": True}
-    optimizer = build_optimizer(nn.Linear(3, 2), settings)
+    optimizer = build_optimizer(nn.Linear(3, 2), settings(name, scale_lr=True))
     assert type(optimizer).__name__.lower() == name
     assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (0.8, 0.8, 1e-2)
 
@@ -155,7 +151,7 @@ def test_a_restored_optimiser_goes_on_bit_for_bit_in_channels_last(name: str) ->
         return nn.Conv2d(5, 4, 3).to(memory_format=torch.channels_last)
 
     straight, resumed = model(), model()
-    one, two = (build_optimizer(m, TRAINING | {"optimizer": name}) for m in (straight, resumed))
+    one, two = (build_optimizer(m, settings(name)) for m in (straight, resumed))
     descend(one, list(straight.parameters()), 2)
     resumed.load_state_dict(straight.state_dict())
     stored = {key: tensor.contiguous().clone() for key, tensor in one.tensors().items()}
@@ -164,8 +160,3 @@ def test_a_restored_optimiser_goes_on_bit_for_bit_in_channels_last(name: str) ->
     descend(two, list(resumed.parameters()), 3)
     for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
-
-
-def test_an_unknown_optimiser_is_a_user_error() -> None:
-    with pytest.raises(UserError, match="'adam' does not exist; choose adamw, sgd, lars"):
-        build_optimizer(nn.Linear(2, 2), TRAINING | {"optimizer": "adam"})

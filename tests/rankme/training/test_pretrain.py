@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 import torch
 
+from rankme.artefacts import LogRow
 from rankme.augment import Augmenter
 from rankme.data.batches import epoch_order
 from rankme.errors import UserError
+from rankme.study.runs import RunSettings
 from rankme.training import REQUEUE_EXIT_CODE, Outcome, StopRequest, loop, pretrain
 from rankme.training import stop as stop_module
+from rankme.training.collapse import status_of
 from rankme.training.monitor import RankMonitor
 from rankme.training.schedule import Schedule
-from rankme.training.verdict import verdict
 from tests.rankme.training import tiny
 from tests.rankme.training.tiny import CPU, STEPS, tiny_dataset, tiny_run, train
 
@@ -56,7 +58,7 @@ def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def train_with_stops(
-    run: dict[str, Any], folder: Path, stops: list[int], monkeypatch: pytest.MonkeyPatch
+    run: RunSettings, folder: Path, stops: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> Outcome:
     """Train, stopped by SIGTERM after each of these steps and started again."""
     for step in stops:
@@ -127,7 +129,7 @@ def test_an_epoch_takes_its_images_in_its_own_order_and_each_step_its_own_augmen
 def test_the_rate_of_a_row_is_that_of_its_last_step(tmp_path: Path) -> None:
     run = tiny_run()
     train(run, tmp_path)
-    schedule = Schedule.of(run["training"], 70)
+    schedule = Schedule.of(run.training, 70)
     assert [row["lr"] for row in log_rows(tmp_path)] == [schedule.rate(s) for s in (3, 7, 11)]
 
 
@@ -372,8 +374,8 @@ def test_a_divergence_is_the_same_after_a_resume(
     assert_same(whole, stopped)
 
 
-def row(step: int, rankme: float | None) -> dict[str, Any]:
-    return {"step": step, "rankme": rankme}
+def row(step: int, rankme: float | None) -> LogRow:
+    return LogRow(step // 4, step, 1.0, 0.1, rankme, 0.0, 1000.0, 1.0)
 
 
 SCHEDULE = Schedule(10, 16, 4, warmup_steps=4, peak=0.1, final_fraction=0.001)
@@ -391,11 +393,11 @@ SCHEDULE = Schedule(10, 16, 4, warmup_steps=4, peak=0.1, final_fraction=0.001)
         ([9.0] * 9 + [1.9], "collapsed"),
     ],
 )
-def test_the_verdict_follows_the_measured_ranks(
+def test_the_status_follows_the_measured_ranks(
     ranks: list[float | None], expected: str | None
 ) -> None:
     history = [row(4 * (epoch + 1), rank) for epoch, rank in enumerate(ranks)]
-    assert verdict(history, SCHEDULE) == expected
+    assert status_of(history, SCHEDULE) == expected
 
 
 def test_a_hopeless_run_is_stopped_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

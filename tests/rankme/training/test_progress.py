@@ -1,20 +1,21 @@
-import json
 import logging
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from rankme.training.progress import Progress, write_log
+from rankme.artefacts import LogRow
+from rankme.training.progress import Progress
 
-ROW = {
-    "epoch": 3,
-    "step": 12,
-    "loss": 4.2118,
-    "lr": 0.0019,
-    "rankme": 41.23,
-    "views_per_second": 3120.4,
-    "seconds": 9.0,
-}
+ROW = LogRow(
+    epoch=3,
+    step=12,
+    loss=4.2118,
+    lr=0.0019,
+    rankme=41.23,
+    rank_seconds=0.5,
+    views_per_second=3120.4,
+    seconds=9.0,
+)
 
 
 def test_without_a_terminal_an_epoch_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -29,12 +30,5 @@ def test_without_a_terminal_an_epoch_is_one_line(caplog: pytest.LogCaptureFixtur
 
 def test_an_epoch_that_was_not_measured_shows_no_rankme(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    Progress(epochs=10, steps=40, step=8).epoch(ROW | {"rankme": None})
+    Progress(epochs=10, steps=40, step=8).epoch(replace(ROW, rankme=None))
     assert "rankme" not in caplog.text.split("loss")[1]
-
-
-def test_the_log_has_one_json_object_a_line(tmp_path: Path) -> None:
-    rows = [ROW, ROW | {"epoch": 4, "rankme": None}]
-    write_log(tmp_path, rows)
-    lines = (tmp_path / "TRAINING_LOG").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == rows

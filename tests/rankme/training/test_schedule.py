@@ -5,18 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankme.errors import UserError
+from rankme.study.settings import Training
 from rankme.training import learning_rate
 from rankme.training.schedule import Schedule
 
 COURSES = [(1, 0), (2, 1), (64, 16), (160, 16), (1000, 0), (50_000, 5_000)]
-TRAINING = {
-    "epochs": 10,
-    "batch_size": 256,
-    "lr": 0.5,
-    "scale_lr": False,
-    "warmup_epochs": 2,
-    "final_lr_fraction": 0.01,
-}
+TRAINING = Training(epochs=10, lr=0.5, scale_lr=False, warmup_epochs=2, final_lr_fraction=0.01)
 
 
 @pytest.mark.parametrize(("steps", "warmup"), COURSES)
@@ -62,15 +56,16 @@ def test_the_rate_rises_to_the_peak_and_then_falls(steps: int, share: float, pea
 def test_a_course_counts_whole_batches(
     images: int, batch: int, epochs: int, warmup: float, steps: int, peak_step: int
 ) -> None:
-    settings = TRAINING | {"batch_size": batch, "epochs": epochs, "warmup_epochs": warmup}
-    schedule = Schedule.of(settings, images)
+    changes = {"batch_size": batch, "epochs": epochs, "warmup_epochs": warmup}
+    schedule = Schedule.of(TRAINING.model_copy(update=changes), images)
     assert schedule.steps == steps
     assert schedule.rate(peak_step) == 0.5
     assert schedule.rate(steps - 1) == pytest.approx(0.005)
 
 
 def test_a_scaled_rate_is_proportional_to_the_batch() -> None:
-    schedule = Schedule.of(TRAINING | {"scale_lr": True, "batch_size": 1024}, 5000)
+    changes = {"scale_lr": True, "batch_size": 1024}
+    schedule = Schedule.of(TRAINING.model_copy(update=changes), 5000)
     assert schedule.peak == 2.0
 
 
@@ -80,5 +75,5 @@ def test_a_batch_larger_than_the_dataset_is_a_user_error() -> None:
 
 
 def test_a_run_that_is_all_warm_up_is_pointed_out(caplog: pytest.LogCaptureFixture) -> None:
-    Schedule.of(TRAINING | {"epochs": 2}, 1000)
+    Schedule.of(TRAINING.model_copy(update={"epochs": 2}), 1000)
     assert "all 2 epochs are warm-up" in caplog.text

@@ -5,7 +5,6 @@ As a program it trains the run in a process of its own, which kills itself or is
     python tests/rankme/training/tiny.py <folder> <signal> <step>
 """
 
-import copy
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from rankme.data.dataset import Dataset, Split
+from rankme.study.runs import RunSettings, run_from_json
 from rankme.training import Outcome, StopRequest, loop, pretrain
 
 CPU = torch.device("cpu")
@@ -23,45 +23,31 @@ EPOCH_STEPS = 4
 STEPS = 3 * EPOCH_STEPS
 
 RUN: dict[str, Any] = {
-    "method": "SimCLR",
-    "hyperparameters": {"temperature": 0.15},
-    "source": {"name": "tiny"},
+    "source": {"name": "tiny", "reader": "shapes", "size": 16},
     "encoder": {"name": "resnet10", "width": 4, "stem": "stride2"},
     "projector": {"widths": [16, 16]},
     "augmentation": {"recipe": "simclr", "crop_scale": [0.2, 1.0]},
-    "training": {
-        "epochs": 3,
-        "batch_size": 16,
-        "optimizer": "adamw",
-        "lr": 0.002,
-        "scale_lr": False,
-        "weight_decay": 1e-4,
-        "momentum": 0.9,
-        "warmup_epochs": 1,
-        "final_lr_fraction": 0.001,
-        "precision": "float32",
-        "compile": False,
-        "rank_weight": 0.0,
-        "rank_target": 0.0,
-        "rank_every_epochs": 1,
-        "rank_samples": 48,
-    },
-    "seed": 0,
 }
-
+TRAINING: dict[str, Any] = {
+    "epochs": 3,
+    "batch_size": 16,
+    "optimizer": "adamw",
+    "lr": 0.002,
+    "scale_lr": False,
+    "weight_decay": 1e-4,
+    "warmup_epochs": 1,
+    "precision": "float32",
+    "rank_samples": 48,
+}
 HYPERPARAMETERS: dict[str, dict[str, Any]] = {
-    "SimCLR": {"temperature": 0.15},
     "DINO": {"prototypes": 32, "local_crops": 2, "teacher_momentum": 0.9},
 }
 
 
-def tiny_run(seed: int = 0, method: str = "SimCLR", **training: Any) -> dict[str, Any]:
+def tiny_run(seed: int = 0, method: str = "SimCLR", **training: Any) -> RunSettings:
     """RUN with other settings."""
-    run = copy.deepcopy(RUN)
-    run["seed"], run["method"] = seed, method
-    run["hyperparameters"] = HYPERPARAMETERS.get(method, {})
-    run["training"].update(training)
-    return run
+    own = {"method": method, "hyperparameters": HYPERPARAMETERS.get(method, {}), "seed": seed}
+    return run_from_json({**RUN, **own, "training": TRAINING | training})
 
 
 def tiny_dataset(digest: str = "0" * 64) -> Dataset:
@@ -76,7 +62,7 @@ def tiny_dataset(digest: str = "0" * 64) -> Dataset:
     return Dataset("tiny", ["a", "b"], 16, normalisation, digest, splits)
 
 
-def train(run: dict[str, Any], folder: Path) -> Outcome:
+def train(run: RunSettings, folder: Path) -> Outcome:
     """Train on the tiny dataset; nobody asks to stop."""
     return pretrain(run, tiny_dataset(), CPU, folder, StopRequest())
 

@@ -1,6 +1,7 @@
 """One file a reader; its name is what `reader:` says in config/datasets.yaml.
 
-A reader has two public names. `OPTIONS` maps each option to a JSON-schema fragment with a
-description and a default; it is a literal, so a check can read it without importing the file.
-`read(root, size, **options)` returns a `rankme.data.raw.RawDataset` with splits train and test.
+A reader has two public names. `class Options(Settings)` declares each option with its default,
+bounds and meaning. `read(root, size, options)` returns a `rankme.data.raw.RawDataset` with splits
+train and test. `LABELLED = False` says that the labels mean nothing. The check of a study imports
+the file, so what takes seconds to load (torch, torchvision) is imported within `read`.
 """

@@ -3,29 +3,19 @@
 from pathlib import Path
 
 from rankme.data.raw import RawDataset
-from rankme.data.splits import stratified
+from rankme.data.splits import Stratified, TestFraction, stratified
 from rankme.data.torchvision_sets import label_paths, open_dataset
-
-OPTIONS = {
-    "test_fraction": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "exclusiveMaximum": 1,
-        "default": 0.3,
-        "description": "Fraction of each class in the test split; the set has no official one.",
-    },
-    "seed": {
-        "type": "integer",
-        "minimum": 0,
-        "default": 0,
-        "description": "Seed of the split that test_fraction makes.",
-    },
-}
 
 _IMAGES = "caltech101/101_ObjectCategories"
 
 
-def read(root: Path | None, size: int, *, test_fraction: float, seed: int) -> RawDataset:
+class Options(Stratified):
+    """Its split."""
+
+    test_fraction: TestFraction = 0.3
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read root/caltech101/101_ObjectCategories/<class>/image_0001.jpg and so on.
 
     Raises:
@@ -38,5 +28,5 @@ def read(root: Path | None, size: int, *, test_fraction: float, seed: int) -> Ra
         for number, label in zip(part.index, part.y, strict=True)
     )
     everything = label_paths(files, part.y)
-    splits = stratified(everything, images, test_fraction, seed)
+    splits = stratified(everything, images, options)
     return RawDataset(part.categories, *splits)

@@ -2,23 +2,25 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from rankme.data.raw import RawDataset, RawSplit, require_root
 from rankme.errors import UserError
-
-OPTIONS = {
-    "variant": {
-        "enum": [10, 100],
-        "default": 10,
-        "description": "Number of classes: CIFAR-10, or CIFAR-100 with its fine labels.",
-    },
-}
+from rankme.study.settings import Settings
 
 
-def read(root: Path | None, size: int, *, variant: int) -> RawDataset:
+class Options(Settings):
+    """Which of the two."""
+
+    variant: Literal[10, 100] = Field(
+        10, description="Number of classes: CIFAR-10, or CIFAR-100 with its fine labels."
+    )
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read the python version of the set below `root`, downloaded there if it is missing.
 
     torchvision compares every file with its published MD5 before it opens one.
@@ -30,7 +32,7 @@ def read(root: Path | None, size: int, *, variant: int) -> RawDataset:
     # Imported here: torchvision takes seconds to load.
     from torchvision.datasets import CIFAR10, CIFAR100
 
-    kind = CIFAR100 if variant == 100 else CIFAR10
+    kind = CIFAR100 if options.variant == 100 else CIFAR10
     try:
         train, test = (kind(folder, train=train, download=True) for train in (True, False))
     except (OSError, RuntimeError) as error:

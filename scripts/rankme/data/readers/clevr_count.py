@@ -7,8 +7,7 @@ from pathlib import Path
 
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset
-
-OPTIONS = {}  # type: ignore[var-annotated]
+from rankme.study.settings import Settings
 
 _FEWEST, _MOST = 3, 10
 _NEEDS = tuple(
@@ -18,7 +17,11 @@ _NEEDS = tuple(
 )
 
 
-def read(root: Path | None, size: int) -> RawDataset:
+class Options(Settings):
+    """It has none."""
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read scenes/ and images/ below root/clevr/CLEVR_v1.0.
 
     Raises:

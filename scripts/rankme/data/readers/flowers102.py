@@ -4,13 +4,16 @@ from pathlib import Path
 
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset
-
-OPTIONS = {}  # type: ignore[var-annotated]
+from rankme.study.settings import Settings
 
 _NEEDS = tuple(f"flowers-102/{name}" for name in ("jpg", "imagelabels.mat", "setid.mat"))
 
 
-def read(root: Path | None, size: int) -> RawDataset:
+class Options(Settings):
+    """It has none."""
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read jpg/, imagelabels.mat and setid.mat below root/flowers-102.
 
     Raises:

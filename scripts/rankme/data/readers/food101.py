@@ -4,13 +4,16 @@ from pathlib import Path
 
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset, same_classes
-
-OPTIONS = {}  # type: ignore[var-annotated]
+from rankme.study.settings import Settings
 
 _NEEDS = ("food-101/meta/train.json", "food-101/meta/test.json", "food-101/images")
 
 
-def read(root: Path | None, size: int) -> RawDataset:
+class Options(Settings):
+    """It has none."""
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read meta/train.json, meta/test.json and images/ below root/food-101.
 
     Raises:

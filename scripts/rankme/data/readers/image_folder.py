@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from rankme.data.raw import (
     RawDataset,
     RawSplit,
@@ -10,60 +12,45 @@ from rankme.data.raw import (
     list_images,
     require_root,
 )
-from rankme.data.splits import stratified
+from rankme.data.splits import SplitSeed, Stratified, TestFraction, stratified
 from rankme.errors import UserError
-
-OPTIONS = {
-    "train": {
-        "type": "string",
-        "minLength": 1,
-        "default": "train",
-        "description": "Folder in root with the training images, one folder a class.",
-    },
-    "test": {
-        "type": "string",
-        "minLength": 1,
-        "default": "test",
-        "description": "Folder in root with the test images, the same classes as in train.",
-    },
-    "test_fraction": {
-        "type": ["number", "null"],
-        "exclusiveMinimum": 0,
-        "exclusiveMaximum": 1,
-        "default": None,
-        "description": "Set it when root itself holds the class folders, with no split: this "
-        "fraction of each class becomes the test split, and train and test are not read.",
-    },
-    "seed": {
-        "type": "integer",
-        "minimum": 0,
-        "default": 0,
-        "description": "Seed of the split that test_fraction makes.",
-    },
-}
+from rankme.study.settings import Name, Settings
 
 
-def read(
-    root: Path | None,
-    size: int,
-    *,
-    train: str,
-    test: str,
-    test_fraction: float | None,
-    seed: int,
-) -> RawDataset:
+class Options(Settings):
+    """Names of its folders, or how the one folder is split."""
+
+    train: Name = Field(
+        "train", description="Folder in root with the training images, one folder a class."
+    )
+    test: Name = Field(
+        "test", description="Folder in root with the test images, the same classes as in train."
+    )
+    test_fraction: TestFraction | None = Field(
+        None,
+        description="Set it when root itself holds the class folders, with no split: this fraction"
+        " of each class becomes the test split, and train and test are not read.",
+    )
+    seed: SplitSeed = 0
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read root/<train>/<class>/* and root/<test>/<class>/*, or split root/<class>/*.
 
     Raises:
         UserError: a folder is missing, unreadable or empty, or the splits differ in classes.
     """
     folder = require_root(root)
-    if test_fraction is not None:
-        return _split_one_folder(folder, test_fraction, seed)
-    classes = list_folders(folder / train)
-    _refuse_other_classes(folder / train, classes, folder / test)
-    splits = {"train": folder / train, "test": folder / test}
-    return RawDataset(classes, {name: _labelled(path, classes) for name, path in splits.items()})
+    if options.test_fraction is not None:
+        classes = list_folders(folder)
+        split = Stratified(test_fraction=options.test_fraction, seed=options.seed)
+        return RawDataset(classes, *stratified(_labelled(folder, classes), folder, split))
+    train, test = folder / options.train, folder / options.test
+    classes = list_folders(train)
+    _refuse_other_classes(train, classes, test)
+    return RawDataset(
+        classes, {"train": _labelled(train, classes), "test": _labelled(test, classes)}
+    )
 
 
 def _labelled(folder: Path, classes: list[str]) -> RawSplit:
@@ -79,9 +66,3 @@ def _refuse_other_classes(train: Path, classes: list[str], test: Path) -> None:
             f"{train} and {test} must hold the same class folders; "
             f"{len(different)} are in one only, missing: {missing}"
         )
-
-
-def _split_one_folder(root: Path, test_fraction: float, seed: int) -> RawDataset:
-    classes = list_folders(root)
-    everything = _labelled(root, classes)
-    return RawDataset(classes, *stratified(everything, root, test_fraction, seed))

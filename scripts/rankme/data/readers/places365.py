@@ -4,13 +4,16 @@ from pathlib import Path
 
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset
-
-OPTIONS = {}  # type: ignore[var-annotated]
+from rankme.study.settings import Settings
 
 _LISTS = ("categories_places365.txt", "places365_train_standard.txt", "places365_val.txt")
 
 
-def read(root: Path | None, size: int) -> RawDataset:
+class Options(Settings):
+    """It has none."""
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read the lists, data_256_standard/ and val_256/ below root; torchvision checks the lists.
 
     Raises:

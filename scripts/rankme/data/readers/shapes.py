@@ -9,11 +9,17 @@ reaches 0.6, but what is learned carries over less.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from rankme.data.procedural import (
     Draws,
+    Generated,
+    Level,
+    LevelRange,
+    TrainCount,
     pixel_grid,
     render_dataset,
     rotate,
@@ -21,134 +27,67 @@ from rankme.data.procedural import (
     two_colours,
 )
 from rankme.data.raw import RawDataset
+from rankme.study.settings import List, Rising
 
-OPTIONS = {
-    "train_count": {
-        "type": "integer",
-        "minimum": 20,
-        "default": 4096,
-        "description": "Training images, the ten classes in turn.",
-    },
-    "test_count": {
-        "type": "integer",
-        "minimum": 10,
-        "default": 1024,
-        "description": "Test images, from streams of random numbers that training never uses.",
-    },
-    "seed": {
-        "type": "integer",
-        "minimum": 0,
-        "default": 0,
-        "description": "Seed of the images.",
-    },
-    "radius": {
-        "type": "array",
-        "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
-        "minItems": 2,
-        "maxItems": 2,
-        "default": [0.3, 0.45],
-        "description": "Smallest and largest radius of a shape, as a fraction of the image.",
-    },
-    "rotation": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 180,
-        "default": 45,
-        "description": "Largest rotation to either side in degrees; more is harder.",
-    },
-    "contrast": {
-        "type": "array",
-        "items": {"type": "number", "minimum": 0, "maximum": 1},
-        "minItems": 2,
-        "maxItems": 2,
-        "default": [0.4, 0.7],
-        "description": "Smallest and largest amount by which a shape is brighter than its "
-        "background, on the scale 0-1; less is harder.",
-    },
-    "saturation": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "default": 0.4,
-        "description": "How far each colour channel may lie from grey, on the scale 0-1; more lets "
-        "a contrastive method tell images apart by colour alone.",
-    },
-    "clutter": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "default": 0.2,
-        "description": "Amplitude of the background's texture, on the scale 0-1; more is harder.",
-    },
-    "noise": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "default": 0.05,
-        "description": "Half width of the uniform noise on each pixel, on the scale 0-1.",
-    },
-}
+Radius = Annotated[float, Field(gt=0, le=0.5)]
 
 
-def read(
-    root: Path | None,
-    size: int,
-    *,
-    train_count: int,
-    test_count: int,
-    seed: int,
-    radius: list[float],
-    rotation: float,
-    contrast: list[float],
-    saturation: float,
-    clutter: float,
-    noise: float,
-) -> RawDataset:
-    """Render the shapes at `size` pixels; the label is the shape."""
-    render = partial(
-        _render,
-        radius=radius,
-        rotation=rotation,
-        contrast=contrast,
-        saturation=saturation,
-        clutter=clutter,
-        noise=noise,
+class Options(Generated):
+    """How many images, and how hard they are."""
+
+    train_count: TrainCount = 4096
+    radius: Annotated[tuple[Radius, Radius], List, Rising] = Field(
+        (0.3, 0.45),
+        description="Smallest and largest radius of a shape, as a fraction of the image.",
     )
-    counts = {"train": train_count, "test": test_count}
-    return render_dataset("shapes", list(_DISTANCES), render, counts, size, seed)
+    rotation: float = Field(
+        45.0,
+        ge=0,
+        le=180,
+        description="Largest rotation to either side in degrees; more is harder.",
+    )
+    contrast: LevelRange = Field(
+        (0.4, 0.7),
+        description="Smallest and largest amount by which a shape is brighter than its background,"
+        " on the scale 0-1; less is harder.",
+    )
+    saturation: Level = Field(
+        0.4,
+        description="How far each colour channel may lie from grey, on the scale 0-1; more lets a"
+        " contrastive method tell images apart by colour alone.",
+    )
+    clutter: Level = Field(
+        0.2,
+        description="Amplitude of the background's texture, on the scale 0-1; more is harder.",
+    )
+    noise: Level = Field(
+        0.05, description="Half width of the uniform noise on each pixel, on the scale 0-1."
+    )
 
 
-def _render(
-    draws: Draws,
-    labels: np.ndarray,
-    size: int,
-    *,
-    radius: list[float],
-    rotation: float,
-    contrast: list[float],
-    saturation: float,
-    clutter: float,
-    noise: float,
-) -> np.ndarray:
-    paper, ink = two_colours(draws, contrast, saturation)
-    coverage = _coverage(draws, labels, size, radius, rotation)
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
+    """Render the shapes at `size` pixels; the label is the shape."""
+    return render_dataset("shapes", list(_DISTANCES), _render, size, options)
+
+
+def _render(draws: Draws, labels: np.ndarray, size: int, options: Options) -> np.ndarray:
+    paper, ink = two_colours(draws, options.contrast, options.saturation)
+    coverage = _coverage(draws, labels, size, options)
     texture = 0.6 * smooth_noise(draws, 4, size) + 0.4 * smooth_noise(draws, 8, size)
-    tint = draws.uniform(1, 1, 3, low=-clutter, high=clutter)
+    tint = draws.uniform(1, 1, 3, low=-options.clutter, high=options.clutter)
     background = paper + 2 * (texture[..., None] - 0.5) * tint
-    grain = draws.uniform(size, size, 3, low=-noise, high=noise)
+    grain = draws.uniform(size, size, 3, low=-options.noise, high=options.noise)
     return background + coverage[..., None] * (ink - background) + grain
 
 
-def _coverage(
-    draws: Draws, labels: np.ndarray, size: int, radius: list[float], rotation: float
-) -> np.ndarray:
+def _coverage(draws: Draws, labels: np.ndarray, size: int, options: Options) -> np.ndarray:
     """How much of each pixel the shape covers, (B, size, size) in 0-1."""
-    extent = draws.uniform(1, 1, low=radius[0], high=radius[1])
+    extent = draws.uniform(1, 1, low=options.radius[0], high=options.radius[1])
     room = 0.5 - extent
     x, y = pixel_grid(size)
     x = x - room * draws.uniform(1, 1, low=-1, high=1)
     y = y - room * draws.uniform(1, 1, low=-1, high=1)
-    x, y = rotate(x, y, np.deg2rad(rotation) * draws.uniform(1, 1, low=-1, high=1))
+    x, y = rotate(x, y, np.deg2rad(options.rotation) * draws.uniform(1, 1, low=-1, high=1))
     distance = np.empty_like(x)
     for label, function in enumerate(_DISTANCES.values()):
         rows = labels == label

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset
-
-OPTIONS = {}  # type: ignore[var-annotated]
+from rankme.study.settings import Settings
 
 _NEEDS = (
     "stanford_cars/devkit/cars_meta.mat",
@@ -16,7 +15,11 @@ _NEEDS = (
 )
 
 
-def read(root: Path | None, size: int) -> RawDataset:
+class Options(Settings):
+    """It has none."""
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read the devkit and the images below root/stanford_cars; its site is gone, so no download.
 
     Raises:

@@ -3,46 +3,17 @@
 from pathlib import Path
 
 from rankme.data.raw import RawDataset
-from rankme.data.splits import split_files
+from rankme.data.splits import Listed, TestFraction, split_files
 from rankme.data.torchvision_sets import label_paths, open_dataset
 
-OPTIONS = {
-    "train_list": {
-        "type": ["string", "null"],
-        "default": None,
-        "description": "Text file below root/SUN397 with the path of a training image a line, "
-        "relative to root/SUN397; null to split by test_fraction.",
-    },
-    "test_list": {
-        "type": ["string", "null"],
-        "default": None,
-        "description": "The same for the test images; give both or neither.",
-    },
-    "test_fraction": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "exclusiveMaximum": 1,
-        "default": 0.5,
-        "description": "Fraction of each class in the test split; the set has no official one.",
-    },
-    "seed": {
-        "type": "integer",
-        "minimum": 0,
-        "default": 0,
-        "description": "Seed of the split that test_fraction makes.",
-    },
-}
+
+class Options(Listed):
+    """Its split; the lists lie in root/SUN397, and paths in them are below it."""
+
+    test_fraction: TestFraction = 0.5
 
 
-def read(
-    root: Path | None,
-    size: int,
-    *,
-    train_list: str | None,
-    test_list: str | None,
-    test_fraction: float,
-    seed: int,
-) -> RawDataset:
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read root/SUN397/ClassName.txt and root/SUN397/<letter>/<class>/sun_*.jpg.
 
     Raises:
@@ -51,6 +22,5 @@ def read(
     part = open_dataset("SUN397", root, ("SUN397/ClassName.txt",))
     base = Path(part.root, "SUN397")
     everything = label_paths(part._image_files, part._labels)
-    lists = {"train": train_list, "test": test_list}
-    splits = split_files(everything, base, base, lists, test_fraction, seed)
+    splits = split_files(everything, base, base, options)
     return RawDataset(part.classes, *splits)

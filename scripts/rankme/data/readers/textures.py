@@ -8,11 +8,17 @@ epochs on shapes of SimCLR 0.49 and of VICReg 0.46; a supervised network reaches
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from rankme.data.procedural import (
     Draws,
+    Generated,
+    Level,
+    LevelRange,
+    TrainCount,
     pixel_grid,
     render_dataset,
     rotate,
@@ -20,101 +26,52 @@ from rankme.data.procedural import (
     two_colours,
 )
 from rankme.data.raw import RawDataset
+from rankme.study.settings import List, Rising
 
-OPTIONS = {
-    "train_count": {
-        "type": "integer",
-        "minimum": 20,
-        "default": 2048,
-        "description": "Training images, the ten classes in turn.",
-    },
-    "test_count": {
-        "type": "integer",
-        "minimum": 10,
-        "default": 1024,
-        "description": "Test images, from streams of random numbers that training never uses.",
-    },
-    "seed": {
-        "type": "integer",
-        "minimum": 0,
-        "default": 0,
-        "description": "Seed of the images.",
-    },
-    "frequency": {
-        "type": "array",
-        "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 64},
-        "minItems": 2,
-        "maxItems": 2,
-        "default": [2.5, 4.5],
-        "description": "Fewest and most periods of a texture across the image.",
-    },
-    "contrast": {
-        "type": "array",
-        "items": {"type": "number", "minimum": 0, "maximum": 1},
-        "minItems": 2,
-        "maxItems": 2,
-        "default": [0.5, 0.7],
-        "description": "Smallest and largest difference in brightness of a texture's two colours, "
-        "on the scale 0-1; less is harder.",
-    },
-    "saturation": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "default": 0.05,
-        "description": "How far each colour channel may lie from grey, on the scale 0-1; more "
-        "makes colour the most visible difference.",
-    },
-    "noise": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "default": 0.05,
-        "description": "Largest half width of the uniform noise on each pixel, on the scale 0-1; "
-        "each image has a random part of it.",
-    },
-}
+Periods = Annotated[float, Field(gt=0, le=64)]
 
 
-def read(
-    root: Path | None,
-    size: int,
-    *,
-    train_count: int,
-    test_count: int,
-    seed: int,
-    frequency: list[float],
-    contrast: list[float],
-    saturation: float,
-    noise: float,
-) -> RawDataset:
-    """Render the textures at `size` pixels; the label is the process."""
-    render = partial(
-        _render, frequency=frequency, contrast=contrast, saturation=saturation, noise=noise
+class Options(Generated):
+    """How many images, and how hard they are."""
+
+    train_count: TrainCount = 2048
+    frequency: Annotated[tuple[Periods, Periods], List, Rising] = Field(
+        (2.5, 4.5), description="Fewest and most periods of a texture across the image."
     )
-    counts = {"train": train_count, "test": test_count}
-    return render_dataset("textures", list(_PROCESSES), render, counts, size, seed)
+    contrast: LevelRange = Field(
+        (0.5, 0.7),
+        description="Smallest and largest difference in brightness of a texture's two colours, on"
+        " the scale 0-1; less is harder.",
+    )
+    saturation: Level = Field(
+        0.05,
+        description="How far each colour channel may lie from grey, on the scale 0-1; more makes"
+        " colour the most visible difference.",
+    )
+    noise: Level = Field(
+        0.05,
+        description="Largest half width of the uniform noise on each pixel, on the scale 0-1; each"
+        " image has a random part of it.",
+    )
 
 
-def _render(
-    draws: Draws,
-    labels: np.ndarray,
-    size: int,
-    *,
-    frequency: list[float],
-    contrast: list[float],
-    saturation: float,
-    noise: float,
-) -> np.ndarray:
-    first, second = two_colours(draws, contrast, saturation)
-    texture = _texture(draws, labels, size, frequency)[..., None]
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
+    """Render the textures at `size` pixels; the label is the process."""
+    return render_dataset("textures", list(_PROCESSES), _render, size, options)
+
+
+def _render(draws: Draws, labels: np.ndarray, size: int, options: Options) -> np.ndarray:
+    first, second = two_colours(draws, options.contrast, options.saturation)
+    texture = _texture(draws, labels, size, options.frequency)[..., None]
     light = 0.8 + 0.4 * smooth_noise(draws, 1, size)[..., None]
-    level = draws.uniform(1, 1, 1, high=noise)
+    level = draws.uniform(1, 1, 1, high=options.noise)
     grain = level * draws.uniform(size, size, 3, low=-1, high=1)
     return light * (first + texture * (second - first)) + grain
 
 
-def _texture(draws: Draws, labels: np.ndarray, size: int, frequency: list[float]) -> np.ndarray:
+def _texture(
+    draws: Draws, labels: np.ndarray, size: int, frequency: tuple[float, float]
+) -> np.ndarray:
     """The process of each image, (B, size, size) in about 0-1.
 
     Every image draws all random numbers, whatever its process needs, so streams stay aligned.

@@ -6,11 +6,14 @@ import numpy as np
 
 from rankme.data.raw import RawDataset, RawSplit, label_files, list_images, require_root
 from rankme.errors import UserError
+from rankme.study.settings import Settings
 
-OPTIONS = {}  # type: ignore[var-annotated]
+
+class Options(Settings):
+    """It has none."""
 
 
-def read(root: Path | None, size: int) -> RawDataset:
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read wnids.txt (the label order), words.txt (names), train/ and val/.
 
     The val images lie in one flat folder; their classes are in val/val_annotations.txt.

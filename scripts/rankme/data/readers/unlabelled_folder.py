@@ -6,12 +6,16 @@ import numpy as np
 
 from rankme.data.raw import RawDataset, RawSplit, list_images, require_root
 from rankme.errors import UserError
+from rankme.study.settings import Settings
 
-OPTIONS = {}  # type: ignore[var-annotated]
 LABELLED = False
 
 
-def read(root: Path | None, size: int) -> RawDataset:
+class Options(Settings):
+    """It has none."""
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read root/**/*; all images are for training but the last, since nothing is tested on them.
 
     Raises:

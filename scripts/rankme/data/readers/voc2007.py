@@ -14,8 +14,7 @@ import numpy as np
 from rankme.data.raw import RawDataset, RawSplit
 from rankme.data.torchvision_sets import open_dataset
 from rankme.errors import UserError
-
-OPTIONS = {}  # type: ignore[var-annotated]
+from rankme.study.settings import Settings
 
 _BASE = "VOCdevkit/VOC2007"
 _CLASSES = (
@@ -25,7 +24,11 @@ _CLASSES = (
 )
 
 
-def read(root: Path | None, size: int) -> RawDataset:
+class Options(Settings):
+    """It has none."""
+
+
+def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read ImageSets/Main, Annotations/ and JPEGImages/ below root/VOCdevkit/VOC2007.
 
     Raises:

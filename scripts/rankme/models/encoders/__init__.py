@@ -1,36 +1,34 @@
 """Encoders, one file a family.
 
-A file offers the literal `NAMES`, a tuple of strings; the literal `SETTINGS`, if it has settings of
-its own (a JSON schema with a default for each), both read without importing it; and
-`build(name=..., image_size=..., **settings) -> Encoder`. Adding a family is adding a file.
+A file offers the literal `NAMES`, a tuple of strings; `class Options(EncoderSettings)`, if it has
+settings of its own; and `build(settings, image_size) -> Encoder`. Adding a family is adding a file.
 """
 
-from collections.abc import Mapping
 from importlib import import_module
-from pkgutil import iter_modules
-from typing import Any
 
-from rankme.errors import UserError
+from rankme.errors import UserError, choices
 from rankme.models.encoders.base import Encoder
+from rankme.plugins import files
+from rankme.study.settings import EncoderSettings
 
 __all__ = ["Encoder", "build_encoder"]
 
-_MODULES = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+_MODULES = [import_module(f"{__name__}.{name}") for name in files("models/encoders")]
 _BUILDERS = {name: module.build for module in _MODULES for name in getattr(module, "NAMES", ())}
 
 
-def build_encoder(settings: Mapping[str, Any], image_size: int) -> Encoder:
+def build_encoder(settings: EncoderSettings, image_size: int) -> Encoder:
     """An untrained encoder, its weights drawn from torch's global generator.
 
     Args:
-        settings: "name" and whatever the encoder's `build` takes, e.g.
-            {"name": "resnet18", "width": 64, "stem": "auto"}.
+        settings: name the encoder; of its own class where its file has one.
         image_size: side of the square input images in pixels.
 
     Raises:
-        UserError: an unknown name or setting.
+        UserError: there is no encoder of that name.
     """
-    name = settings["name"]
-    if name not in _BUILDERS:
-        raise UserError(f"encoder.name: {name!r} is not an encoder; choose {', '.join(_BUILDERS)}")
-    return _BUILDERS[name](**settings, image_size=image_size)
+    if settings.name not in _BUILDERS:
+        known = choices(settings.name, _BUILDERS)
+        raise UserError(f"encoder.name: {settings.name!r} is not known{known}")
+    encoder: Encoder = _BUILDERS[settings.name](settings, image_size)
+    return encoder

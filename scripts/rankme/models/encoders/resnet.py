@@ -9,33 +9,25 @@ probes on shapes, digits and textures: 0.48, 0.96 and 0.64 from one; 0.32, 0.88 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rankme.errors import UserError
 from rankme.models.encoders.base import Encoder
+from rankme.study.settings import EncoderSettings
 
 NAMES = ("resnet10", "resnet18", "resnet34", "resnet50")
-STEMS = ("auto", "small", "stride2", "imagenet")
 SMALL_IMAGE = 64
 
 
-def build(name: str, width: int, stem: str, image_size: int) -> "ResNet":
+def build(settings: EncoderSettings, image_size: int) -> "ResNet":
     """A ResNet without classifier.
 
     Args:
-        name: one of `NAMES`.
-        width: channels of the first stage; 64 is the standard network.
-        stem: "small" (3 x 3 convolution, stride 1), "stride2" (the same, stride 2), "imagenet"
-            (7 x 7, stride 2, then max-pool by 2), or "auto": small up to 64 pixels, else imagenet.
-        image_size: side of the input images in pixels; only "auto" reads it.
-
-    Raises:
-        UserError: an unknown stem.
+        settings: its `name`; its `width`, 64 in the standard network; its `stem`.
+        image_size: side of the input images in pixels; only the stem "auto" reads it.
     """
-    if stem not in STEMS:
-        raise UserError(f"encoder.stem: {stem!r} is not a stem; choose {', '.join(STEMS)}")
+    stem = settings.stem
     if stem == "auto":
         stem = "small" if image_size <= SMALL_IMAGE else "imagenet"
-    block, depths = _LAYOUTS[name]
-    return ResNet(block, depths, width, stem)
+    block, depths = _LAYOUTS[settings.name]
+    return ResNet(block, depths, settings.width, stem)
 
 
 class ResNet(Encoder):

@@ -3,16 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rankme.data.splits import stratified_split
 from rankme.errors import UserError
-from rankme.probes.split import stratified_split
 
 
 @given(
     labels=st.lists(st.integers(0, 4), min_size=2, max_size=60),
-    fraction=st.floats(0.05, 0.5),
+    fraction=st.floats(0.01, 0.99),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_a_stratified_split_parts_every_class(
+def test_a_stratified_split_parts_every_class_and_empties_none(
     labels: list[int], fraction: float, seed: int
 ) -> None:
     array = np.array(labels)
@@ -20,13 +20,23 @@ def test_a_stratified_split_parts_every_class(
         with pytest.raises(UserError, match="only one"):
             stratified_split(array, fraction, seed)
         return
-    fit, held_out = stratified_split(array, fraction, seed)
-    assert sorted([*fit, *held_out]) == list(range(len(array)))
+    rest, held_out = stratified_split(array, fraction, seed)
+    assert sorted([*rest, *held_out]) == list(range(len(array)))
     for label in set(labels):
         count, held = (array == label).sum(), (array[held_out] == label).sum()
-        assert held < count
-        assert held >= (count > 1)
+        assert (count > 1) <= held < count
         assert abs(held - fraction * count) <= 1
+
+
+def test_a_stratified_split_is_fixed_by_its_seed_and_keys() -> None:
+    labels = np.zeros(20, dtype=np.int64)
+    keys = [str(index) for index in range(20)]
+    _, held_out = stratified_split(labels, 0.2, 0, keys)
+    # The four of "0" ... "19" whose SHA-256 of "0:<key>" is smallest, by sha256sum.
+    assert held_out.tolist() == [4, 7, 15, 18]
+    assert stratified_split(labels, 0.2, 0, keys[::-1])[1].tolist() == [1, 4, 12, 15]
+    assert stratified_split(labels, 0.2, 0)[1].tolist() == held_out.tolist()
+    assert stratified_split(labels, 0.2, 1)[1].tolist() != held_out.tolist()
 
 
 def test_a_rare_label_among_frequent_ones_is_in_both_parts() -> None:

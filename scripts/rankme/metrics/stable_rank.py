@@ -1,0 +1,26 @@
+"""Stable rank: the squares of the singular values over the largest."""
+
+import numpy as np
+
+from rankme.metrics.metric import Metric
+from rankme.metrics.rows import Embeddings
+from rankme.metrics.spectrum import Spectrum, relative_values, spectrum_of
+
+METRIC = Metric(
+    label="stable rank",
+    source="Tsitsulin et al., 2023 (arXiv 2305.16562)",
+    better="high",
+    why="a stable lower bound of the rank, which bounds what a linear head can tell apart",
+    measure=lambda sample: stable_rank(sample.spectrum),
+)
+
+
+def stable_rank(embeddings: Embeddings | Spectrum) -> float:
+    """Squared Frobenius norm over squared spectral norm of the raw matrix, 1 to min(N, K).
+
+    As Tsitsulin et al. (arXiv 2305.16562) use it; neither centred nor normalised.
+
+    Raises:
+        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
+    """
+    return float(np.square(relative_values(spectrum_of(embeddings).singular_values)).sum())

@@ -1,0 +1,161 @@
+"""What there is to choose from: methods, encoders, readers, recipes, as their files declare it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from inspect import get_annotations
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from rankme.errors import UserError
+from rankme.plugins import declared, files
+from rankme.study.settings import EncoderSettings, Settings, Training
+
+_S = TypeVar("_S", bound=Settings)
+
+_BESIDE = {"training": Training, "encoder": EncoderSettings, "": Settings}
+"""Section of a config that has keys of a file beside its own -> class of its own."""
+
+
+@dataclass(frozen=True)
+class MethodOffer:
+    """What a method's file declares.
+
+    Attributes:
+        hyperparameters: class of the method's own hyperparameters.
+        control: whether it is no self-supervised method but a bound for them.
+        uses_labels: whether it trains with the labels of its source.
+    """
+
+    hyperparameters: type[Settings]
+    control: bool
+    uses_labels: bool
+
+
+@cache
+def methods() -> dict[str, MethodOffer]:
+    """The methods by name.
+
+    Raises:
+        UserError: two files offer one name, or a hyperparameter has no default or is named as a
+            key of `training`, beside which it stands in a config.
+    """
+    return {
+        name: MethodOffer(
+            _usable(file, offer.get("Hyperparameters", Settings), Settings, "training"),
+            bool(offer.get("CONTROL")),
+            bool(offer.get("USES_LABELS")),
+        )
+        for name, file, offer in _offers("methods")
+    }
+
+
+def controls() -> set[str]:
+    """Names of the methods that are controls."""
+    return {name for name, offer in methods().items() if offer.control}
+
+
+@cache
+def encoders() -> dict[str, type[EncoderSettings]]:
+    """Name of each encoder -> class of its settings.
+
+    Raises:
+        UserError: two files offer one name, or a setting has no default or is named as one that
+            every encoder has.
+    """
+    found = {
+        name: _usable(file, offer.get("Options", EncoderSettings), EncoderSettings, "encoder")
+        for name, file, offer in _offers("models/encoders")
+    }
+    return dict(sorted(found.items()))
+
+
+def readers() -> list[str]:
+    """Names of the readers."""
+    return list(files("data/readers"))
+
+
+@cache
+def reader_options(reader: str) -> type[Settings]:
+    """The class of a reader's options.
+
+    Raises:
+        UserError: its file has none, or an option has no default.
+    """
+    return _usable(
+        files("data/readers")[reader], getattr(_reader(reader), "Options", None), Settings
+    )
+
+
+def has_labels(reader: str) -> bool:
+    """Whether a reader's datasets have labels: it says `LABELLED = False` if they have none."""
+    return bool(getattr(_reader(reader), "LABELLED", True))
+
+
+def fetches(reader: str) -> bool:
+    """Whether a reader may download its files: it says `FETCHES = False` if it only lists them."""
+    return bool(getattr(_reader(reader), "FETCHES", True))
+
+
+def recipes() -> list[str]:
+    """Names of the augmentation recipes."""
+    return list(files("augment/recipes"))
+
+
+def _reader(name: str) -> ModuleType:
+    """A reader's module; reading its options needs the classes that readers share."""
+    try:
+        return import_module(f"rankme.data.readers.{name}")
+    except Exception as error:
+        file = files("data/readers")[name]
+        raise UserError(f"{file}: cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _offers(package: str) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
+    """Each name that a file of a package offers as NAME, or among NAMES, with what it declares."""
+    owners: dict[str, Path] = {}
+    for file in files(package).values():
+        offer = declared(file)
+        names = offer.get("NAMES", [offer["NAME"]] if "NAME" in offer else [])
+        if not isinstance(names, list | tuple):
+            raise UserError(f"{file}: NAMES must be a tuple of strings, such as ('net',)")
+        for name in names:
+            if name in owners:
+                raise UserError(
+                    f"{file}: {name!r} is offered by {owners[name]}; choose another name"
+                )
+            owners[name] = file
+            yield name, file, offer
+
+
+def _usable(file: Path, kind: Any, base: type[_S], section: str = "") -> type[_S]:
+    """The class of a file's own settings.
+
+    Args:
+        file: that declares it.
+        kind: what it declares.
+        base: that the class must have.
+        section: of a config in which these keys stand, if others do, too.
+
+    Raises:
+        UserError: it is none, a key has no default, a wrong one, or the name of another key.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise UserError(f"{file}: needs a class Options({base.__name__}), empty if it has none")
+    if without := [name for name, field in kind.model_fields.items() if field.is_required()]:
+        raise UserError(f"{file}: {without[0]!r} needs a default, such as Field(0.1, gt=0)")
+    own = {name for part in kind.__mro__ if part is not base for name in get_annotations(part)}
+    if taken := sorted(own & _BESIDE[section].model_fields.keys()):
+        raise UserError(
+            f"{file}: its {taken[0]!r} is a key of `{section}`, too, and both stand in one place of"
+            " a config; rename it in this file"
+        )
+    try:
+        kind()
+    except ValidationError as error:
+        raise UserError(f"{file}: a default is out of its own bounds: {error}") from error
+    return kind

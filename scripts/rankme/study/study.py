@@ -1,0 +1,161 @@
+"""A study: one source, its targets, and the methods with their hyperparameters."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SerializeAsAny, SkipValidation
+
+from rankme.study.choices import has_labels, methods
+from rankme.study.datasets import Declaration
+from rankme.study.identity import as_json, digest, plain
+from rankme.study.places import Compute, Pathvars, Tracking
+from rankme.study.settings import (
+    Augmentation,
+    Distinct,
+    EncoderSettings,
+    List,
+    Probe,
+    Projector,
+    Rank,
+    Seed,
+    Settings,
+    Training,
+)
+
+Values = SkipValidation[tuple[Any, ...]]
+"""Of one hyperparameter; checked by the class that declares it."""
+
+Form = Callable[[Settings], Mapping[str, Any]]
+"""Settings as JSON values."""
+
+_PLACES = ("pathvars", "compute", "tracking")
+"""Sections that decide no result."""
+
+_OF_NO_RESULT = ("root", "archive", "licence", "description")
+"""Keys of a dataset that decide none."""
+
+
+class MethodEntry(Settings):
+    """A method and the points at which it is run; its values are checked by its own file."""
+
+    name: str = Field(description="Method, as its file in scripts/rankme/methods names it.")
+    default: dict[str, Any] = Field(
+        {},
+        description="The default point: hyperparameters of the method, and training keys that"
+        " differ from the study's.",
+    )
+    sweeps: dict[str, Values] = Field(
+        {},
+        description="Values of one hyperparameter at a time, the others at the default point.",
+    )
+    grid: dict[str, Values] = Field(
+        {}, description="Values of several hyperparameters, in all combinations."
+    )
+
+    @property
+    def hyperparameters(self) -> Settings:
+        """The method's own at its default point."""
+        kind = methods()[self.name].hyperparameters
+        return kind(
+            **{name: self.default[name] for name in kind.model_fields.keys() & self.default}
+        )
+
+    def record(self, form: Form) -> dict[str, Any]:
+        """The entry as JSON values, without regard to the order of its keys and numbers."""
+        own = self.hyperparameters
+        training = {k: as_json(v) for k, v in self.default.items() if k in Training.model_fields}
+        lists = {"sweeps": self.sweeps, "grid": self.grid}
+        ordered = {
+            part: {name: _ordered(values) for name, values in sorted(found.items())}
+            for part, found in lists.items()
+            if found
+        }
+        return {"name": self.name, "default": {**training, **form(own)}, **ordered}
+
+
+class Study(Settings):
+    """One source, its targets, and the methods with their hyperparameters."""
+
+    study: str = Field(
+        "study",
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+        description="Name of the study, for its folder, titles and tracking; by default that of its"
+        " file.",
+    )
+    pathvars: Pathvars = Pathvars()
+    datasets: dict[str, SerializeAsAny[Declaration]] = Field(
+        {},
+        description="Datasets of one's own, beside the built-in ones of config/datasets.yaml and"
+        " over them: declarations by name, or the path of a YAML file that holds them.",
+    )
+    source: str = Field(description="Dataset to pretrain on.")
+    targets: Annotated[tuple[str, ...], List, Distinct] = Field(
+        description="Datasets to evaluate on; the source is always evaluated as well."
+    )
+    seeds: Annotated[tuple[Seed, ...], List, Field(min_length=1), Distinct] = Field(
+        (0,), description="Seeds of every point."
+    )
+    default_seeds: Annotated[tuple[Seed, ...], List, Distinct] = Field(
+        (),
+        description="Further seeds of each method's default point, to measure the noise between"
+        " seeds.",
+    )
+    encoder: SerializeAsAny[EncoderSettings] = EncoderSettings()
+    projector: Projector = Projector()
+    augmentation: Augmentation = Augmentation()
+    training: Training = Training()
+    rank: Rank = Rank()
+    probe: Probe = Probe()
+    compute: Compute = Compute()
+    tracking: Tracking = Tracking()
+    methods: Annotated[tuple[MethodEntry, ...], List, Field(min_length=1)] = Field(
+        description="Methods and the points at which each is run."
+    )
+
+    @property
+    def evaluation_datasets(self) -> list[str]:
+        """Datasets that every run is evaluated on: its source, then the targets."""
+        return [self.source, *self.targets]
+
+    @property
+    def labelled_datasets(self) -> list[str]:
+        """Those of them that have labels; on the others runs are ranked and nothing is probed."""
+        return [name for name in self.evaluation_datasets if has_labels(self.datasets[name].reader)]
+
+    @property
+    def results(self) -> Path:
+        """Folder of the results tree."""
+        return Path(self.pathvars.results)
+
+    def record(self) -> dict[str, Any]:
+        """The study as its results know it: a config again, of all that decides a result.
+
+        Every value is written out, so that the record means the same when a default has changed.
+        Where files lie, where and with what it is computed, and the order of sweeps decide none.
+        """
+        return {"study": self.study, **self._content(lambda part: part.model_dump(mode="json"))}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that decides a result; of JSON forms, so that a new key changes none."""
+        return digest(self._content(plain))
+
+    def _content(self, form: Form) -> dict[str, Any]:
+        sections = self.model_copy(update={"datasets": {}, "methods": ()})
+        kept = {key: value for key, value in form(sections).items() if key not in _PLACES}
+        declarations = {name: form(self.datasets[name]) for name in self.evaluation_datasets}
+        return {key: value for key, value in kept.items() if key != "study"} | {
+            "datasets": {
+                name: {key: value for key, value in given.items() if key not in _OF_NO_RESULT}
+                for name, given in declarations.items()
+            },
+            "methods": [entry.record(form) for entry in self.methods],
+        }
+
+
+def _ordered(values: tuple[Any, ...]) -> list[Any]:
+    """Numbers in rising order, anything else as it stands."""
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return sorted(values) if numbers else as_json(values)
