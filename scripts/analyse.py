@@ -6,6 +6,7 @@ method, hyperparameters, one or more ranks and one or more accuracies.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -35,23 +36,17 @@ def parse_arguments() -> argparse.Namespace:
         "--tree", type=Path, default=Path("results"), help="results tree that holds the models"
     )
     columns = parser.add_argument_group("columns of --runs")
-    columns.add_argument("--method-column", default="", help="default: method, else one method")
-    columns.add_argument("--run-column", default="", help="default: run, else row numbers")
-    columns.add_argument(
-        "--rank-columns",
-        nargs="+",
-        default=[],
-        help="label-free metrics, RankMe first; default: the columns named as metrics",
-    )
-    columns.add_argument(
-        "--accuracy-columns",
-        nargs="+",
-        default=[],
-        help="one a dataset; default: top1, acc, accuracy and what begins with them",
-    )
-    columns.add_argument(
-        "--source-column", default="", help="accuracy on the source; default: the first"
-    )
+    one: dict[str, Any] = {"metavar": "COLUMN", "default": ""}
+    several: dict[str, Any] = {"metavar": "COLUMN", "default": [], "nargs": "+"}
+    method, run = "default: method, else one method", "default: run, else row numbers"
+    ranks = "label-free metrics, RankMe first; default: the columns named as metrics"
+    accuracies = "one a dataset; default: top1, acc, accuracy and what begins with them"
+    source = "accuracy on the source; default: the first"
+    columns.add_argument("--method-column", dest="method", help=method, **one)
+    columns.add_argument("--run-column", dest="run", help=run, **one)
+    columns.add_argument("--rank-columns", dest="ranks", help=ranks, **several)
+    columns.add_argument("--accuracy-columns", dest="accuracies", help=accuracies, **several)
+    columns.add_argument("--source-column", dest="source", help=source, **one)
     return parser.parse_args()
 
 
@@ -59,13 +54,7 @@ def results_of(arguments: argparse.Namespace) -> pd.DataFrame:
     """The table of runs."""
     if arguments.results:
         return read_table(arguments.results, NEEDED_COLUMNS)
-    columns = Columns(
-        arguments.method_column,
-        arguments.run_column,
-        arguments.rank_columns,
-        arguments.accuracy_columns,
-        arguments.source_column,
-    )
+    columns = Columns(*(getattr(arguments, name) for name in Columns._fields))
     return read_runs(arguments.runs, columns)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -51,15 +52,15 @@ class Checkout:
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the real snakemake here; its imports are paid once a session."""
-        output, errors = (self.path / f".snakemake-{name}" for name in ("stdout", "stderr"))
-        request = {"arguments": arguments, "cwd": str(self.path), "env": environment()}
         server = snakemake_server()
         assert server.stdin and server.stdout
-        print(json.dumps(request | {"output": str(output), "errors": str(errors)}), file=server.stdin)
-        code = int(server.stdout.readline())
-        done = subprocess.CompletedProcess(arguments, code, output.read_text(), errors.read_text())
-        output.unlink()
-        errors.unlink()
+        with TemporaryDirectory() as folder:
+            files = {name: f"{folder}/{name}" for name in ("output", "errors")}
+            call = {"arguments": arguments, "cwd": str(self.path), "env": environment()}
+            print(json.dumps(call | files), file=server.stdin)
+            code = int(server.stdout.readline())
+            told = [Path(file).read_text() for file in files.values()]
+        done = subprocess.CompletedProcess(arguments, code, *told)
         assert code == 0 or not check, done.stdout + done.stderr
         return done
 
@@ -177,6 +178,13 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 def finished(made_once: Callable, tmp_path: Path) -> Checkout:
     """The project after its study, to be changed at will."""
     return made_once("finished", Checkout.run).copy(tmp_path / "project")
+
+
+@pytest.fixture
+def prepared(finished: Checkout) -> Checkout:
+    """The project with its datasets prepared, and nothing trained."""
+    shutil.rmtree(finished.path / "results/all_results")
+    return finished
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,12 @@ def test_a_second_config_replaces_the_default_study_as_a_whole(fresh) -> None:
     assert "width" not in fresh.snakemake("--configfile", "config/other.yaml", "-n", "-p").stdout
 
 
+def test_values_on_the_command_line_replace_those_of_the_study(fresh) -> None:
+    values = ("--config", "training={epochs: 2}", "seeds=[0,1]")
+    out = fresh.snakemake("-n", "-p", *values).stdout
+    assert out.count("\nrule pretrain:") == out.count('"epochs":2,') == 4
+
+
 def test_results_and_logs_go_where_the_config_says(fresh, tmp_path) -> None:
     fresh.configure(lambda c: c.update(pathvars={"results": f"{tmp_path}/elsewhere"}))
     done = fresh.snakemake("--until", "prepare_dataset")
@@ -78,6 +84,13 @@ def test_the_default_study_has_four_runs_of_each_method() -> None:
     swept = {m["name"]: m["sweeps"] for m in config["methods"]}
     assert len(swept["SimCLR"]["temperature"]) >= 4
     assert len(swept["VICReg"]["covariance"]) >= 4
+
+
+def test_the_workflow_catalog_has_the_three_files_that_it_asks_for() -> None:
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["software-stack-deployment"]["conda"]
+    for name in ("workflow/Snakefile", "config/README.md"):
+        assert (ROOT / name).read_text()
 
 
 def test_the_conda_environment_has_the_versions_of_the_pinned_requirements() -> None:

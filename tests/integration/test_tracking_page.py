@@ -13,10 +13,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from rankme.tracking.publishing import Publication
-from tests.rankme.tracking.conftest import free_port, missing, wait_until
+from tests.integration.conftest import ROOT
+from tests.rankme.tracking.conftest import free_port, wait_until
 from tests.rankme.tracking.studies import config_of, runs_of, write_study
 
-ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "results" / "screenshots"
 """Kept for a person to look at."""
 
@@ -44,22 +44,6 @@ def page(tmp_path: Path) -> Iterator[str]:
     yield address
     os.killpg(server.pid, signal.SIGKILL)
     server.wait()
-
-
-@pytest.fixture
-def browser() -> Iterator[webdriver.Chrome]:
-    """Chromium that reaches this machine and no other."""
-    driver, program = shutil.which("chromedriver"), shutil.which("chromium")
-    if not driver or not program:
-        missing("chromium, or chromium-driver,")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for word in ("--headless=new", "--no-sandbox", "--window-size=1400,900", "--disable-gpu"):
-        options.add_argument(word)
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
-    chromium = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield chromium
-    chromium.quit()
 
 
 def test_the_page_shows_the_runs_and_a_training_curve(page, browser) -> None:

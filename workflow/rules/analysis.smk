@@ -4,6 +4,8 @@ rule record_study:
         template=os.path.relpath(HOME / "workflow/STUDY.jinja"),
     output:
         study=FILES.record,
+    log:
+        f"<logs>/{STUDY.study}/record_study.log",
     localrule: True
     params:
         study=json.dumps(STUDY.record(), indent=1, sort_keys=True),
@@ -20,9 +22,7 @@ rule collect:
         accuracies=accuracies,
         code=code(
             "../collect_results.py",
-            "analysis/collect.py",
-            "analysis/curves.py",
-            "analysis/tables.py",
+            "analysis/*.py",
             "metrics/*.py",
             *READING,
         ),
@@ -41,10 +41,12 @@ rule collect:
     localrule: True
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **PLACES,
     params:
         folder=subpath(output.table, parent=True),
     shell:
-        "python {SCRIPTS:q}/collect_results.py --study {input.study:q} --results {RESULTS:q}"
+        "python {resources.scripts:q}/collect_results.py --study {input.study:q} --results {resources.results:q}"
         " --output {params.folder:q} > {log:q} 2>&1"
 
 
@@ -76,11 +78,13 @@ rule analyse:
     localrule: True
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **PLACES,
     params:
         folder=subpath(output.answer, parent=True),
     shell:
-        "python {SCRIPTS:q}/analyse.py --results {input.results:q}"
-        " --convergence {input.convergence:q} --tree {RESULTS:q} --output {params.folder:q}"
+        "python {resources.scripts:q}/analyse.py --results {input.results:q}"
+        " --convergence {input.convergence:q} --tree {resources.results:q} --output {params.folder:q}"
         " > {log:q} 2>&1"
 
 
@@ -99,7 +103,12 @@ rule plot:
             )
         ],
         code=code(
-            "../plot.py", "analysis/*.py", "plots/*", "metrics/*.py", "plugins.py", *READING
+            "../plot.py",
+            "analysis/*.py",
+            "plots/*",
+            "metrics/*.py",
+            "plugins.py",
+            *READING,
         ),
     output:
         pdf=[FILES.plots / f"{figure}.pdf" for figure in FIGURES],
@@ -123,6 +132,8 @@ rule plot:
     localrule: True
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **PLACES,
     params:
         tables=subpath(input.results, parent=True),
         folder=subpath(output.page, parent=True),
@@ -130,5 +141,5 @@ rule plot:
         runs=len(RUNS),
         study=f"{STUDY.study}, digest {STUDY.digest[:12]}",
     shell:
-        "python {SCRIPTS:q}/plot.py --tables {params.tables:q} --output {params.folder:q}"
+        "python {resources.scripts:q}/plot.py --tables {params.tables:q} --output {params.folder:q}"
         " > {log:q} 2>&1"

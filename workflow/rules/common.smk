@@ -19,7 +19,7 @@ HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(HOME / "scripts"))
 from rankme.artefacts import Tree
 from rankme.errors import UserError
-from rankme.plugins import declared, files
+from rankme.plots.figures import FIGURES
 from rankme.study.checks import warnings
 from rankme.study.config import DEFAULT_CONFIG, load_study, study_name
 from rankme.study.identity import canonical
@@ -31,6 +31,7 @@ from rankme.yaml_files import from_text, read_yaml
 # A study is one file: one given by --configfile replaces the default study as a whole. Its own is
 # the caller's where there is one, as with --directory.
 if not workflow.overwrite_configfiles:
+
     configfile: DEFAULT_CONFIG if Path(DEFAULT_CONFIG).exists() else str(HOME / DEFAULT_CONFIG)
 
 
@@ -40,12 +41,12 @@ try:
     for file in workflow.configfiles:
         read_yaml(file)  # Snakemake lets a second key of one name win; this refuses it.
     STUDY = load_study(config, study_name(workflow.overwrite_configfiles))
-    RUNS = {(run.method, run.name): run for run in runs(STUDY)}
-    # Snakemake reads this file before it looks at its targets.
-    if mistake := misplaced(sys.argv[1:], STUDY, RUNS):
-        raise UserError(mistake)
 except UserError as error:
     sys.exit(f"error in the config:\n{error}")
+RUNS = {(run.method, run.name): run for run in runs(STUDY)}
+# Snakemake reads this file before it looks at its targets.
+if mistake := misplaced(sys.argv[1:], STUDY, RUNS):
+    sys.exit(f"error: {mistake}")
 for warning in warnings(STUDY):
     logger.warning(f"warning: {warning}")
 
@@ -55,19 +56,20 @@ RUN = TREE.run("{method}", "{hparams}")
 EVALUATION = RUN.dataset("{dataset}")
 FILES = TREE.study(STUDY.study)
 RESULTS = workflow.pathvars.apply("<results>")
-SCRIPTS = os.path.relpath(HOME / "scripts")
+
+# Of every step: where programs and results lie decides nothing.
+PLACES = {"scripts": os.path.relpath(HOME / "scripts"), "results": RESULTS}
 
 COMPUTE = STUDY.compute
 LABELLED = STUDY.labelled_datasets
-FIGURES = {
-    name: offer["TITLE"]
-    for name, file in files("plots").items()
-    if "TITLE" in (offer := declared(file))
-}
 
 # Of a step that evaluates a model. All steps name the same device and kind of GPU, whether they use it
 # or not: Snakemake makes one cluster job of several steps only if their strings agree.
-EVALUATION_DEVICE = {"device": COMPUTE.device, "gpu_model": COMPUTE.gpu_kind}
+EVALUATION_PLACES = {
+    **PLACES,
+    "device": COMPUTE.device,
+    "gpu_model": COMPUTE.gpu_kind,
+}
 
 # For the first page of the report.
 config["study"] = STUDY.study
@@ -88,7 +90,14 @@ if STUDY.tracking.live:
     os.environ[destination.LIVE] = STUDY.study
 
 # Library files by which every cheap step reads and writes.
-READING = ("artefacts.py", "cli.py", "errors.py", "files.py", "study/*.py", "yaml_files.py")
+READING = (
+    "artefacts.py",
+    "cli.py",
+    "errors.py",
+    "files.py",
+    "study/*.py",
+    "yaml_files.py",
+)
 
 
 wildcard_constraints:

@@ -19,6 +19,7 @@ rule prepare_dataset:
         "../../envs/environment.yaml"
     threads: 32
     resources:
+        **PLACES,
         declaration=whole_declaration,
         mem_mb=2000,
         runtime=240,
@@ -26,6 +27,6 @@ rule prepare_dataset:
         declaration=declaration,
         folder=subpath(output.manifest, parent=True),
     shell:
-        "python {SCRIPTS:q}/prepare_dataset.py --name {wildcards.dataset}"
+        "python {resources.scripts:q}/prepare_dataset.py --name {wildcards.dataset}"
         " --declaration {resources.declaration:q} --workers {threads}"
         " --output {params.folder:q} > {log:q} 2>&1"

@@ -17,7 +17,7 @@ rule finetune:
         "../../envs/environment.yaml"
     threads: COMPUTE.threads
     resources:
-        **EVALUATION_DEVICE,
+        **EVALUATION_PLACES,
         gpu=min(1, COMPUTE.gpus),
         turn=min(1, COMPUTE.gpus),
         mem_mb=memory,
@@ -25,7 +25,7 @@ rule finetune:
     params:
         probe=canonical(STUDY.probe),
     shell:
-        "python {SCRIPTS:q}/finetune.py --model {input.model:q} --dataset {input.dataset:q}"
+        "python {resources.scripts:q}/finetune.py --model {input.model:q} --dataset {input.dataset:q}"
         " --probe {params.probe:q} --device {resources.device}"
         " --features {output.features:q} --output {output.model:q} > {log:q} 2>&1"
 
@@ -45,9 +45,9 @@ rule accuracy:
         "../../envs/environment.yaml"
     threads: COMPUTE.threads
     resources:
-        **EVALUATION_DEVICE,
+        **EVALUATION_PLACES,
         mem_mb=2000,
         runtime=evaluation_time,
     shell:
-        "python {SCRIPTS:q}/evaluate_accuracy.py --features {input.features:q}"
+        "python {resources.scripts:q}/evaluate_accuracy.py --features {input.features:q}"
         " --head {input.head:q} --output {output.accuracy:q} > {log:q} 2>&1"

@@ -17,6 +17,7 @@ rule pretrain:
         "../../envs/environment.yaml"
     threads: COMPUTE.threads * COMPUTE.processes_a_node
     resources:
+        **PLACES,
         **COMPUTE.node_resources(),
         device=COMPUTE.device,
         gpu=COMPUTE.gpus * COMPUTE.nodes,
@@ -29,7 +30,7 @@ rule pretrain:
     params:
         run=run_settings,
     shell:
-        "python {SCRIPTS:q}/launch.py --nodes {resources.machines}"
-        " --processes {resources.processes} {SCRIPTS:q}/pretrain.py --run {params.run:q}"
+        "python {resources.scripts:q}/launch.py --nodes {resources.machines}"
+        " --processes {resources.processes} {resources.scripts:q}/pretrain.py --run {params.run:q}"
         " --dataset {input.dataset:q} --device {resources.device} --output {output.model:q}"
         " > {log:q} 2>&1"

@@ -16,7 +16,7 @@ rule rank_dataset:
         "../../envs/environment.yaml"
     threads: COMPUTE.threads
     resources:
-        **EVALUATION_DEVICE,
+        **EVALUATION_PLACES,
         gpu=min(1, COMPUTE.gpus),
         turn=min(1, COMPUTE.gpus),
         mem_mb=memory,
@@ -27,7 +27,7 @@ rule rank_dataset:
             "--convergence" if wildcards.dataset == STUDY.source else ""
         ),
     shell:
-        "python {SCRIPTS:q}/evaluate_rank.py --model {input.model:q} --dataset {input.dataset:q}"
+        "python {resources.scripts:q}/evaluate_rank.py --model {input.model:q} --dataset {input.dataset:q}"
         " --rank {params.rank:q} {params.convergence} --device {resources.device}"
         " --output {output.rank:q} > {log:q} 2>&1"
 
@@ -46,9 +46,9 @@ rule rankme:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **EVALUATION_DEVICE,
+        **EVALUATION_PLACES,
         mem_mb=1000,
         runtime=evaluation_time,
     shell:
-        "python {SCRIPTS:q}/merge_ranks.py --model {input.model:q} --ranks {input.ranks:q}"
+        "python {resources.scripts:q}/merge_ranks.py --model {input.model:q} --ranks {input.ranks:q}"
         " --output {output.ranks:q} > {log:q} 2>&1"

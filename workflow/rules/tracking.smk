@@ -7,7 +7,7 @@ rule publish:
     input:
         study=FILES.record,
         results=rules.results.input,
-        code=code("../publish.py", "tracking/*.py"),
+        code=code("../publish.py", "tracking/*.py", *READING),
     output:
         published=FILES.published,
     log:
@@ -16,9 +16,11 @@ rule publish:
     conda:
         "../../envs/environment.yaml"
     threads: 4
+    resources:
+        **PLACES,
     params:
         models="--models" if STUDY.tracking.models else "",
         destination=destination.fingerprint(os.environ.get(destination.URI, "")),
     shell:
-        "python {SCRIPTS:q}/publish.py --study {input.study:q} --results {RESULTS:q}"
+        "python {resources.scripts:q}/publish.py --study {input.study:q} --results {resources.results:q}"
         " {params.models} --workers {threads} --output {output.published:q} > {log:q} 2>&1"

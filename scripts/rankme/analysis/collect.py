@@ -8,17 +8,10 @@ from numbers import Number
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from rankme.analysis.curves import (
-    CONVERGENCE,
-    SPECTRA,
-    TRAINING,
-    Row,
-    convergence_points,
-    spectrum_points,
-    training_points,
-)
+from rankme.analysis.curves import CONVERGENCE, SPECTRA, TRAINING
 from rankme.analysis.records import Record
 from rankme.analysis.tables import STUDY_COLUMNS, study_label
 from rankme.artefacts import RunFiles, Tree, read_training_log
@@ -71,6 +64,11 @@ COLUMNS = (
     "accuracy_file",
 )
 
+SPECTRUM_POINTS = 48
+"""Singular values kept of each spectrum: at indices evenly spread on a logarithmic axis."""
+
+_Row = tuple[Any, ...]
+
 
 class Collected(NamedTuple):
     """The tables of a study's runs, each named as its file.
@@ -78,7 +76,8 @@ class Collected(NamedTuple):
     Attributes:
         results: of `results_table`.
         training, spectra, convergence: columns `TRAINING`, `SPECTRA` and `CONVERGENCE`; on the
-            source, of embeddings.
+            source, of embeddings. `index` counts singular values from 1, which are divided by the
+            largest; a diverged run has none.
     """
 
     results: pd.DataFrame
@@ -94,9 +93,9 @@ def collect(study: Study, runs: Sequence[Run], results: Path) -> Collected:
         UserError: a result is missing or invalid; the message names its file.
     """
     rows: list[dict[str, Any]] = []
-    training: list[Row] = []
-    spectra: list[Row] = []
-    convergence: list[Row] = []
+    training: list[_Row] = []
+    spectra: list[_Row] = []
+    convergence: list[_Row] = []
     for run in runs:
         found = _RunResults(study, run, results)
         rows += found.rows()
@@ -166,19 +165,29 @@ class _RunResults:
             measured = self._dataset_columns(dataset)
             yield {**about_run, "dataset": dataset, "role": role, **measured, **hyperparameters}
 
-    def training(self) -> Iterator[Row]:
+    def training(self) -> Iterator[_Row]:
         """Rows of `TRAINING`."""
-        return self._keyed(training_points(read_training_log(self.files.log)))
+        for row in read_training_log(self.files.log):
+            yield *self._keys, row.epoch, row.loss, row.lr, row.rankme
 
-    def spectrum(self) -> Iterator[Row]:
+    def spectrum(self) -> Iterator[_Row]:
         """Rows of `SPECTRA`."""
         sigma = self.ranks.numbers(*self._embedding, "singular_values")
-        return self._keyed(spectrum_points(self._dimension, sigma))
+        if sigma.size == 0 or sigma[0] <= 0:
+            return
+        kept = np.unique(np.geomspace(1, len(sigma), SPECTRUM_POINTS).round().astype(int))
+        for index in kept.tolist():
+            yield *self._keys, self._dimension, index, sigma[index - 1] / sigma[0]
 
-    def convergence(self) -> Iterator[Row]:
+    def convergence(self) -> Iterator[_Row]:
         """Rows of `CONVERGENCE`."""
-        rows = self.ranks.objects(*self._embedding, "convergence")
-        return self._keyed(convergence_points(self._dimension, rows))
+        for row in self.ranks.objects(*self._embedding, "convergence"):
+            measured = (row.get(name) for name in ("samples", "mean", "std", "draws"))
+            yield *self._keys, self._dimension, *measured
+
+    @property
+    def _keys(self) -> tuple[str, str]:
+        return self.run.method, self.run.name
 
     @property
     def _embedding(self) -> tuple[str, ...]:
@@ -187,9 +196,6 @@ class _RunResults:
     @property
     def _dimension(self) -> int:
         return int(self.ranks.get(*self._embedding, "k", kind=Number))
-
-    def _keyed(self, points: Iterator[Row]) -> Iterator[Row]:
-        return ((self.run.method, self.run.name, *point) for point in points)
 
     def _run_columns(self) -> dict[str, Any]:
         run, ranks = self.run, self.ranks

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -21,8 +21,7 @@ METHOD_NAMES = ("method", "algorithm")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(NamedTuple):
     """Names of the columns of a table; empty where they are to be found by common names."""
 
     method: str = ""

@@ -1,7 +1,8 @@
 """Which runs are looked at together: within one method, by sweep and subset of runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,9 @@ class Group:
         """The columns `KEYS` of a row about one dataset."""
         values = (self.method, self.sweep, dataset, self.roles[dataset], self.subset)
         return dict(zip(KEYS, values, strict=True))
+
+
+_Compute = Callable[[Group], Iterable[tuple[str, dict[str, Any]]]]
 
 
 def degenerate(results: pd.DataFrame) -> pd.Series:
@@ -136,6 +140,18 @@ def groups(results: pd.DataFrame) -> Iterator[Group]:
                 rows = members if subset == ALL_RUNS else members[~degenerate(members)]
                 top1 = accuracy.loc[rows.index]
                 yield Group(str(method), sweep, subset, rows, top1, roles, columns)
+
+
+def rows_by_group(results: pd.DataFrame, compute: _Compute) -> list[dict[str, Any]]:
+    """What is computed of every group of runs and each dataset, with the columns `KEYS`."""
+    rows, before, found = [], None, []
+    for group in groups(results):
+        members = (group.method, group.sweep, tuple(group.runs.index))
+        # Without degenerate runs both subsets are the same runs.
+        if members != before:
+            before, found = members, list(compute(group))
+        rows += [group.key(dataset) | row for dataset, row in found]
+    return rows
 
 
 def _sweeps(of_method: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rankme.analysis.groups import KEYS, Group, groups
+from rankme.analysis.groups import KEYS, Group, rows_by_group
 from rankme.analysis.noise import seed_noise
 from rankme.analysis.resampling import percentile_interval, resample_counts, resampled_means
 from rankme.study.runs import DEFAULT
@@ -58,13 +58,7 @@ def select(results: pd.DataFrame) -> pd.DataFrame:
         fractions. Intervals are percentiles over 10,000 resamples of the runs, in which selected
         and best run are found anew. `reason` says why something is missing.
     """
-    rows, before, found = [], None, []
-    for group in groups(results):
-        members = (group.method, group.sweep, tuple(group.runs.index))
-        if members != before:
-            before, found = members, list(_choices(group))
-        rows += [group.key(dataset) | row for dataset, row in found]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows_by_group(results, _choices), columns=list(COLUMNS))
 
 
 def plateau_run(runs: pd.DataFrame, parameter: str, noise: float) -> int | None:

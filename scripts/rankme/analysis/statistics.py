@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from rankme.analysis.coefficients import COEFFICIENTS, EXACT_RUNS
-from rankme.analysis.groups import KEYS, Group, groups
+from rankme.analysis.groups import KEYS, Group, rows_by_group
 
 MINIMUM_RUNS = 3
 COLUMNS = (
@@ -44,13 +44,7 @@ def correlate(results: pd.DataFrame) -> pd.DataFrame:
         A table of `COLUMNS`; `n` counts runs. Where no correlation exists the cells are empty and
         `reason` says why.
     """
-    rows, before, found = [], None, {}
-    for group in groups(results):
-        members = (group.method, group.sweep, tuple(group.runs.index))
-        # Without degenerate runs both subsets are the same runs.
-        if members != before:
-            before, found = members, dict(_correlations(group))
-        rows += [group.key(dataset) | row for (_, dataset), row in found.items()]
+    rows = rows_by_group(results, _correlations)
     return _corrected(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
@@ -71,8 +65,8 @@ def holm(p: ArrayLike) -> np.ndarray:
     return corrected
 
 
-def _correlations(group: Group) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
-    """(column of the metric, dataset) -> row, computed together where the same runs count."""
+def _correlations(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A dataset and its row for each metric, computed together where the same runs count."""
     columns, accuracy = group.columns, group.accuracy
     metrics, seeds = group.scores(), group.runs["seed"].to_numpy()
     for names, rows_x in _columns_by_rows(metrics):
@@ -81,7 +75,7 @@ def _correlations(group: Group) -> Iterator[tuple[tuple[str, str], dict[str, Any
             x, y = metrics.loc[rows, names].to_numpy(), accuracy.loc[rows, datasets].to_numpy()
             for m, d, row in _block(x, y, seeds[rows]):
                 metric, layer = columns[names[m]]
-                yield (names[m], datasets[d]), {"metric": metric, "layer": layer, **row}
+                yield datasets[d], {"metric": metric, "layer": layer, **row}
 
 
 def _columns_by_rows(table: pd.DataFrame) -> Iterator[tuple[list[str], np.ndarray]]:

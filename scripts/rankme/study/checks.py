@@ -165,8 +165,8 @@ def _without_effect(found: Iterable[Run]) -> Iterator[str]:
             idle = [one for one in settings if _value(one, needed) == 0]
             if values := _values_of_one_encoder(name, idle):
                 yield (
-                    f"{name}: {', '.join(map(str, values))} of {method} train the same encoder, "
-                    f"since {needed} is 0; give one of them, or another {needed}"
+                    f"{name}: {values[0]} and {values[1]} make the same encoder of {method}, since "
+                    f"{needed} is 0; sweep it at another {needed}, or leave it out"
                 )
 
 

@@ -17,7 +17,11 @@ from rankme.study.settings import EncoderSettings, Settings, Training
 
 _S = TypeVar("_S", bound=Settings)
 
-_BESIDE = {"training": Training, "encoder": EncoderSettings, "": Settings}
+_BESIDE: dict[str, type[Settings]] = {
+    "training": Training,
+    "encoder": EncoderSettings,
+    "": Settings,
+}
 """Section of a config that has keys of a file beside its own -> class of its own."""
 
 
@@ -46,7 +50,7 @@ def methods() -> dict[str, MethodOffer]:
     """
     return {
         name: MethodOffer(
-            _usable(file, offer.get("Hyperparameters", Settings), Settings, "training"),
+            _usable(file, offer, "Hyperparameters", Settings, "training"),
             bool(offer.get("CONTROL")),
             bool(offer.get("USES_LABELS")),
         )
@@ -68,7 +72,7 @@ def encoders() -> dict[str, type[EncoderSettings]]:
             every encoder has.
     """
     found = {
-        name: _usable(file, offer.get("Options", EncoderSettings), EncoderSettings, "encoder")
+        name: _usable(file, offer, "Options", EncoderSettings, "encoder")
         for name, file, offer in _offers("models/encoders")
     }
     return dict(sorted(found.items()))
@@ -86,9 +90,10 @@ def reader_options(reader: str) -> type[Settings]:
     Raises:
         UserError: its file has none, or an option has no default.
     """
-    return _usable(
-        files("data/readers")[reader], getattr(_reader(reader), "Options", None), Settings
-    )
+    file, offer = files("data/readers")[reader], vars(_reader(reader))
+    if "Options" not in offer:
+        raise UserError(f"{file}: needs a class Options(Settings), empty if it has none")
+    return _usable(file, offer, "Options", Settings)
 
 
 def has_labels(reader: str) -> bool:
@@ -132,20 +137,24 @@ def _offers(package: str) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
             yield name, file, offer
 
 
-def _usable(file: Path, kind: Any, base: type[_S], section: str = "") -> type[_S]:
-    """The class of a file's own settings.
+def _usable(
+    file: Path, offer: Mapping[str, Any], name: str, base: type[_S], section: str = ""
+) -> type[_S]:
+    """The class of a file's own settings; the base class where it declares none.
 
     Args:
         file: that declares it.
-        kind: what it declares.
+        offer: what the file declares.
+        name: of the class.
         base: that the class must have.
         section: of a config in which these keys stand, if others do, too.
 
     Raises:
         UserError: it is none, a key has no default, a wrong one, or the name of another key.
     """
+    kind = offer.get(name, base)
     if not (isinstance(kind, type) and issubclass(kind, base)):
-        raise UserError(f"{file}: needs a class Options({base.__name__}), empty if it has none")
+        raise UserError(f"{file}: {name} must be a class, `class {name}({base.__name__}):`")
     if without := [name for name, field in kind.model_fields.items() if field.is_required()]:
         raise UserError(f"{file}: {without[0]!r} needs a default, such as Field(0.1, gt=0)")
     own = {name for part in kind.__mro__ if part is not base for name in get_annotations(part)}

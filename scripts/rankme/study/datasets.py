@@ -144,7 +144,8 @@ class Catalogue(Mapping[str, Declaration]):
     def __init__(self, own: Mapping[str, Any] | str | Path | None = None) -> None:
         from_file = isinstance(own, str | Path)
         mine = read_yaml(Path(own)) if isinstance(own, str | Path) else own or {}
-        self.place = f"{own if from_file else 'datasets'}, {_shown(BUILT_IN)}"
+        places = [str(own)] if from_file else ["`datasets`"] * bool(mine)
+        self.place = " or ".join([*places, _shown(BUILT_IN)])
         self._own = dict.fromkeys(mine, f"{own}: " if from_file else "datasets.")
         self._given = {**read_yaml(BUILT_IN), **mine}
         self._read: dict[str, Declaration] = {}
@@ -222,14 +223,15 @@ def _with_options(
     return cast(_P, whole)
 
 
-def other_pixels(stored: Mapping[str, Any], wanted: Pixels) -> list[str]:
+def other_pixels(stored: Any, wanted: Pixels) -> list[str]:
     """Keys in which a stored declaration means other pixels or labels than the one wanted.
 
     Raises:
         UserError: it is no declaration.
     """
-    kept = {key: value for key, value in stored.items() if key in Pixels.model_fields}
-    earlier = from_json(Pixels, kept, "declaration")
+    if isinstance(stored, Mapping):
+        stored = {key: value for key, value in stored.items() if key in Pixels.model_fields}
+    earlier = from_json(Pixels, stored, "declaration")
     return [key for key in Pixels.model_fields if getattr(earlier, key) != getattr(wanted, key)]
 
 

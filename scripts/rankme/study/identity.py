@@ -32,7 +32,9 @@ def plain(settings: Settings) -> dict[str, Any]:
 
 def as_json(value: Any) -> Any:
     """A value as JSON has it, the settings in it by their JSON form."""
-    if isinstance(value, str | int | float):
+    if isinstance(value, float):
+        return value + 0.0  # -0.0 is 0.0.
+    if isinstance(value, str | int):
         return value
     if isinstance(value, Settings):
         return plain(value)

@@ -101,8 +101,10 @@ def _spot(settings: type[Settings], location: Iterable[Any]) -> _Spot:
     """pydantic's location without what is no key: the members of a union that were tried."""
     spot = _Spot([], settings, None, settings)
     for part in location:
-        if get_origin(spot.kind) in (Union, UnionType) or part == "[key]":
+        if get_origin(spot.kind) in (Union, UnionType):
             return spot
+        if part == "[key]":
+            return spot._replace(kind=str)
         path = [*spot.path, part]
         if is_settings(spot.kind):
             field = spot.kind.model_fields.get(part)
@@ -121,10 +123,16 @@ def _item(kind: Any, part: Any) -> Any:
 
 def _lines(error: ValidationError, settings: type[Settings], place: str) -> Iterator[str]:
     found = error.errors(include_url=False)
-    outer = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
+    places = {one["loc"] for one in found}
+    outer = {place[:end] for place in places for end in range(len(place))}
     for one in found:
+        *path, last = one["loc"] or [""]
         # A list whose items are wrong is also told to be too short.
-        if one["loc"] not in outer or one["type"] not in ("too_short", "too_long"):
+        doubled = one["loc"] in outer and one["type"] in ("too_short", "too_long")
+        # Of a pair each missing item is told; the last says how many there must be.
+        if isinstance(last, int) and one["type"] == "missing":
+            doubled = (*path, last + 1) in places
+        if not doubled:
             yield _line(one, _spot(settings, one["loc"]), place)
 
 
@@ -183,6 +191,9 @@ def _right_form(value: Any, wanted: Any) -> str:
     """How the same would be written rightly, where that can be said."""
     if value is None and (is_settings(wanted) or get_origin(wanted) is dict):
         return "; leave the key out, or put keys of its own below it"
+    if get_origin(wanted) is tuple and isinstance(value, Mapping):
+        keys = ", ".join(map(str, value))
+        return "; begin each item with a dash" if any(value.values()) else f"; write [{keys}]"
     if get_origin(wanted) is tuple and isinstance(value, str | int | float):
         item = bare(get_args(wanted)[0])
         return f"; write [{_named(value) if is_settings(item) else value}]"

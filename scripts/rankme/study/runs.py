@@ -6,6 +6,7 @@ run is trained once however many sweeps, grids or studies reach it.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -125,12 +126,13 @@ def run_settings(study: Study, entry: MethodEntry) -> RunSettings:
 def run_name(settings: RunSettings, usual: Mapping[str, Any], identity: str) -> str:
     """The directory of a run: readable values, then a short hash of all settings.
 
-    The learning rate and the method's own hyperparameters always show, any other value where the
-    run departs from `usual`, its method's default point. So adding a sweep renames no run. Values
-    are joined by `+`: a comma would make Slurm jobs build the wrong file (snakemake#2366).
+    The learning rate shows always, a hyperparameter of the method's own where it is not at the
+    value it was introduced at, and any other value where the run departs from `usual`, its method's
+    default point. So neither a sweep nor a hyperparameter that is added renames a run. Values are
+    joined by `+`: a comma would make Slurm jobs build the wrong file (snakemake#2366).
     """
     training = settings.training
-    shown = {"lr": training.lr, **vars(settings.hyperparameters)}
+    shown = {"lr": training.lr, **plain(settings.hyperparameters)}
     shown |= {key: value for key, value in vars(training).items() if value != usual[key]}
     shown["seed"] = settings.seed
     readable = "+".join(f"{name}={_readable(value)}" for name, value in shown.items())
@@ -170,4 +172,5 @@ def _overlaid(settings: _S, point: Mapping[str, Any]) -> _S:
 
 def _readable(value: Any) -> str:
     """A value as it stands in a directory name: 0.5, 1e-06, 25 (not 25.0), adamw."""
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-") if isinstance(value, str | list) else text

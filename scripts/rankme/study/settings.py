@@ -31,6 +31,17 @@ class Settings(BaseModel):
     )
 
 
+def key(default: Any, meaning: str, **bounds: Any) -> Any:
+    """A key of a section: its default (`...` for none), what it means, and pydantic's bounds.
+
+    Beside bounds there may be `introduced`, the default of old, where it has been changed since;
+    `needs`, a key of the same section without which this one has no effect; and `within`, a range
+    of the config that the value divides.
+    """
+    words = {name: bounds.pop(name) for name in ("introduced", "needs", "within") if name in bounds}
+    return Field(default, description=meaning, json_schema_extra=words or None, **bounds)
+
+
 @dataclass(frozen=True)
 class Rule:
     """What a type cannot say of a value, beside the type in its annotation.

@@ -1,7 +1,9 @@
 """Every figure draws what the tables hold, from a made-up study and from what a study may lack."""
 
+import json
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
+import plot
 from rankme.analysis.collect import collect
 from rankme.analysis.curves import CONVERGENCE, SPECTRA, TRAINING
 from rankme.analysis.selection import select
@@ -19,6 +23,7 @@ from rankme.analysis.tables import write_table
 from rankme.errors import UserError
 from rankme.metrics import METRICS
 from rankme.plots import figures as plots
+from rankme.plots import style
 from rankme.plots.figures import FIGURES
 from rankme.plots.tables import Tables
 from tests.rankme.analysis.synthetic import TARGETS, make_run, make_study, study_table, write_tree
@@ -64,10 +69,6 @@ def drawn(figure: Figure) -> list[Text]:
     }
     texts = figure.findobj(Text)
     return [t for t in texts if t.get_visible() and t.get_text().strip() and id(t) not in hidden]
-
-
-def words(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(Text)]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -156,7 +157,7 @@ def test_one_run_without_target_metric_or_label_is_still_a_figure(name: str) -> 
     columns = {"training": TRAINING, "spectra": SPECTRA, "convergence": CONVERGENCE}
     tables = {table: pd.DataFrame(columns=list(c)) for table, c in columns.items()}
     tables |= {"results": results, "correlations": correlate(results), "selection": select(results)}
-    assert any(words(plots.draw(name, Tables.of(**tables))))
+    assert any(text.get_text() for text in plots.draw(name, Tables.of(**tables)).findobj(Text))
 
 
 def test_titles_are_known_without_loading_what_draws() -> None:
@@ -171,3 +172,43 @@ def test_a_table_of_another_study_is_refused(tmp_path: Path, tables: Tables) -> 
     write_table(tmp_path / "selection.csv", tables.selection, "other", "0012e34567")
     with pytest.raises(UserError, match=r"selection.csv: is of the study other"):
         plots.draw("selection_regret", Tables(tmp_path))
+
+
+def test_saving_gives_an_embedded_font_pdf_and_a_png_the_same_every_time(
+    tmp_path: Path, tables: Tables
+) -> None:
+    paths = [tmp_path / "first" / "figure.pdf", tmp_path / "second" / "figure.pdf"]
+    for path in paths:
+        style.save(plots.draw("rank_vs_acc", tables), path, *tables.label)
+    pdf = paths[0].read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    assert b"CreationDate" not in pdf
+    assert pdf == paths[1].read_bytes()
+    png = paths[0].with_suffix(".png").read_bytes()
+    assert Image.open(BytesIO(png)).convert("L").getextrema() == (0, 255)
+    assert png == paths[1].with_suffix(".png").read_bytes()
+
+
+def test_the_program_draws_the_figures_asked_for_and_each_says_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: Tables
+) -> None:
+    words = ["--tables", str(tables.folder), "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["plot.py", *words, "--figures", "rank_vs_acc"])
+    plot.main()
+    page, pdf, png = (tmp_path / f"rank_vs_acc.{kind}" for kind in ("html", "pdf", "png"))
+    assert sorted(tmp_path.iterdir()) == [page, pdf, png]
+    whose = "study tiny, digest 0012e34567"
+    data = page.read_text().partition('type="application/json">')[2].partition("</script>")[0]
+    assert json.loads(data)["study"] == whose
+    assert f"/Subject ({whose})".encode() in pdf.read_bytes()
+    assert f"/Title (rank_vs_acc, {whose})".encode() in pdf.read_bytes()
+    text = Image.open(png).text
+    assert (text["Title"], text["Subject"]) == (f"rank_vs_acc, {whose}", whose)
+
+
+@pytest.mark.parametrize("suffix", [".svg2", "", ".csv"])
+def test_a_suffix_that_cannot_be_written_is_refused(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(UserError, match=r"figure.*: a figure is written as \.pdf"):
+        style.save(style.nothing_to_draw("empty"), tmp_path / f"figure{suffix}", "", "")

@@ -3,179 +3,37 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from rankme import metrics
-from rankme.artefacts import (
-    load_arrays,
-    read_metadata,
-    read_record,
-    save_model,
-    save_record,
-    weights_digest,
-)
+from rankme.artefacts import load_arrays, read_metadata, save_record
 from rankme.data.dataset import load_dataset
 from rankme.errors import UserError
 from rankme.extraction import extract_dataset, extract_views, model_input
-from rankme.features import LAYERS, load_features
-from rankme.files import write_json
-from rankme.models import Projector, build_encoder
+from rankme.features import LAYERS
 from rankme.models.pretrained import load_encoder
-from rankme.probes.apply import head_scores
-from rankme.probes.classifier import load_classifier
 from rankme.provenance import SCRIPTS
-from rankme.study.settings import EncoderSettings
 from tests.rankme.metrics import oracles
+from tests.rankme.probes.tiny import Tiny, write_dataset, write_model
 
-CLASSES, SIZE, WIDTHS = 3, 16, [12, 6]
-ENCODER = {"name": "resnet10", "width": 8, "stem": "stride2"}
-RUN = {
-    "method": "SimCLR",
-    "hyperparameters": {},
-    "training": {},
-    "source": {"name": "levels", "reader": "digits", "size": SIZE},
-    "encoder": ENCODER,
-    "projector": {"widths": WIDTHS},
-    "augmentation": {"recipe": "byol", "crop_scale": [0.2, 1.0]},
-    "seed": 0,
-}
-PROBE = {
-    "protocol": "cached",
-    "readouts": ["linear", "embedding", "knn", "mlp"],
-    "epochs": 6,
-    "batch_size": 16,
-    "lr": [0.01, 0.1],
-    "weight_decay": [0.0, 5e-4],
-    "milestones": [3, 5],
-    "validation_fraction": 0.25,
-    "seed": 0,
-    "knn_k": [1, 5],
-    "mlp_width": 8,
-    "crop_scale": [0.5, 1.0],
-}
+CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def run_program(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def run(program: str, **options: object) -> None:
-        words = [program]
-        for name, value in options.items():
-            values = value if isinstance(value, list) else [value]
-            words += [f"--{name}", *map(str, values)]
-        monkeypatch.setattr("sys.argv", words)
-        import_module(program).main()
-
-    return run
+def expected_features(tiny: Tiny) -> Path:
+    """Features of all images, whichever of them a program looks at."""
+    folder = tiny.path / "expected"
+    extract_dataset(load_encoder(tiny.model), load_dataset(tiny.dataset.parent), folder, CPU)
+    return folder
 
 
-def write_dataset(folder: Path, metric: str = "top1") -> Path:
-    """Classes told apart by their brightness, with noise; for "map", "bright" is "grey" as well."""
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    splits = {"train": 120, "test": 45}
-    for name, count in splits.items():
-        labels = np.arange(count) % CLASSES
-        matrix = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]], np.uint8)[labels]
-        levels = 60 + 60 * labels[:, None, None, None]
-        images = generator.normal(levels, 30, (count, SIZE, SIZE, 3)).clip(0, 255)
-        np.save(folder / f"{name}_images.npy", images.astype(np.uint8))
-        np.save(folder / f"{name}_labels.npy", matrix if metric == "map" else labels)
-    record = {
-        "artefact": "DATASET",
-        "format": 1,
-        "name": "levels",
-        "image_size": SIZE,
-        "classes": ["dark", "grey", "bright"],
-        "declaration": {"metric": metric},
-        "splits": {name: {"count": count} for name, count in splits.items()},
-        "digest": "d0",
-        "normalisation": {"mean": [0.5] * 3, "std": [0.25] * 3},
-    }
-    write_json(folder / "DATASET", record)
-    return folder / "DATASET"
-
-
-def write_model(path: Path, status: str = "completed", scale: float = 1.0) -> Path:
-    torch.manual_seed(0)
-    encoder = build_encoder(EncoderSettings(**ENCODER), SIZE)
-    parts = {"encoder": encoder, "projector": Projector(encoder.dimension, WIDTHS)}
-    tensors = nn.ModuleDict(parts).state_dict()
-    tensors = {n: t * scale if t.is_floating_point() else t for n, t in tensors.items()}
-    metadata = {
-        "artefact": "PRETRAINED_MODEL",
-        "run": RUN,
-        "status": status,
-        "image_size": SIZE,
-        "normalisation": {"mean": [0.5] * 3, "std": [0.25] * 3},
-        "weights_sha256": weights_digest(tensors),
-    }
-    save_model(path, tensors, metadata)
-    return path
-
-
-@pytest.fixture
-def sources(tmp_path: Path) -> dict[str, Path]:
-    """A model and a dataset, as the options of a program."""
-    model, dataset = write_model(tmp_path / "MODEL"), write_dataset(tmp_path / "levels")
-    return {"model": model, "dataset": dataset}
-
-
-@pytest.fixture
-def features(tmp_path: Path, sources: dict[str, Path]) -> Path:
-    """What any program may have as features of these."""
-    model, dataset = load_encoder(sources["model"]), load_dataset(sources["dataset"].parent)
-    extract_dataset(model, dataset, tmp_path / "expected", torch.device("cpu"))
-    return tmp_path / "expected"
-
-
-@pytest.fixture
-def finetune(run_program: Callable[..., None], tmp_path: Path) -> Callable[..., Path]:
-    def run(sources: dict[str, Path], output: Path, protocol: str = "cached", **more: Path) -> Path:
-        probe = json.dumps(PROBE | {"protocol": protocol})
-        run_program("finetune", **sources, probe=probe, device="cpu", output=output, **more)
-        return output
-
-    return run
-
-
-@pytest.fixture
-def measure(
-    run_program: Callable[..., None], finetune: Callable[..., Path], tmp_path: Path
-) -> Callable[..., tuple[Path, Any]]:
-    """Fits the heads and measures them: FINETUNED_MODEL, and the ACCURACY record."""
-
-    def run(sources: dict[str, Path], folder: Path = tmp_path, **options: Any) -> tuple[Path, Any]:
-        features, accuracy = folder / "FEATURES", folder / "ACCURACY"
-        head = finetune(sources, folder / "FINETUNED_MODEL", features=features, **options)
-        run_program("evaluate_accuracy", features=features, head=head, output=accuracy)
-        return head, read_record(accuracy, "ACCURACY")
-
-    return run
-
-
-@pytest.fixture
-def rank(run_program: Callable[..., None], tmp_path: Path) -> Callable[..., Any]:
-    def run(sources: dict[str, Path], **options: Any) -> Any:
-        output = tmp_path / "ranks/RANK"
-        run_program("evaluate_rank", **sources, device="cpu", output=output, **options)
-        assert list(output.parent.iterdir()) == [output]
-        return read_record(output, "RANK")
-
-    return run
-
-
-def test_a_model_reaches_its_accuracy(
-    sources: dict[str, Path], measure: Callable[..., tuple[Path, Any]]
-) -> None:
-    head, accuracy = measure(sources)
+def test_a_model_reaches_its_accuracy(tiny: Tiny) -> None:
+    head, accuracy = tiny.measure()
     metadata = read_metadata(head, "FINETUNED_MODEL")
     assert metadata["layer"] == "representation"
     assert metadata["head"]["validation_top1"] == max(
@@ -194,11 +52,9 @@ def test_a_model_reaches_its_accuracy(
         assert measured["layer"] == ("embedding" if name == "embedding" else "representation")
 
 
-def test_images_with_several_labels_reach_their_mean_average_precision(
-    tmp_path: Path, sources: dict[str, Path], measure: Callable[..., tuple[Path, Any]]
-) -> None:
-    dataset = write_dataset(tmp_path / "several", "map")
-    head, accuracy = measure(sources | {"dataset": dataset})
+def test_images_with_several_labels_reach_their_mean_average_precision(tiny: Tiny) -> None:
+    several = replace(tiny, dataset=write_dataset(tiny.path / "several", "map"))
+    head, accuracy = several.measure()
     assert read_metadata(head, "FINETUNED_MODEL")["metric"] == accuracy["metric"] == "map"
     for measured in (accuracy, *accuracy["readouts"].values()):
         assert accuracy["chance"] < measured["map"] <= 1
@@ -206,119 +62,45 @@ def test_images_with_several_labels_reach_their_mean_average_precision(
         assert [c["n"] for c in measured["per_class"].values()] == [15, 30, 15]
 
 
-def test_heads_are_trained_on_augmented_images(
-    tmp_path: Path,
-    sources: dict[str, Path],
-    finetune: Callable[..., Path],
-    measure: Callable[..., tuple[Path, Any]],
-) -> None:
-    head, accuracy = measure(sources, protocol="augmented")
+def test_heads_are_trained_on_augmented_images(tiny: Tiny) -> None:
+    head, accuracy = tiny.measure(protocol="augmented")
     assert accuracy["chance"] < accuracy["top1"] <= 1
     augmented = load_arrays(head)
-    cached = load_arrays(finetune(sources, tmp_path / "CACHED"))
+    cached = load_arrays(tiny.finetune("CACHED"))
     assert np.array_equal(augmented["features.mean"], cached["features.mean"])
     for name in ("head.weight", "embedding.head.weight", "mlp.head.weight"):
         assert not np.array_equal(augmented[name], cached[name])
-    again = load_arrays(finetune(sources, tmp_path / "AGAIN", "augmented"))
+    again = load_arrays(tiny.finetune("AGAIN", "augmented"))
     assert all(np.array_equal(augmented[name], again[name]) for name in augmented)
 
 
-def test_features_are_left_for_the_next_step_or_removed(
-    tmp_path: Path, sources: dict[str, Path], finetune: Callable[..., Path], features: Path
-) -> None:
-    (tmp_path / "alone").mkdir()
-    alone = finetune(sources, tmp_path / "alone/HEAD")
-    assert list((tmp_path / "alone").iterdir()) == [alone]
-    left = tmp_path / "FEATURES"
-    finetune(sources, tmp_path / "HEAD", features=left)
+def test_features_are_left_for_the_next_step_or_removed(tiny: Tiny) -> None:
+    alone = tiny.finetune("alone/HEAD")
+    assert list(alone.parent.iterdir()) == [alone]
+    left, features = tiny.path / "FEATURES", expected_features(tiny)
+    tiny.finetune(features=left)
     assert {file.name for file in left.iterdir()} == {file.name for file in features.iterdir()}
     for file in features.glob("*.npy"):
         assert np.array_equal(np.load(left / file.name), np.load(file))
 
 
-@pytest.fixture
-def results(
-    tmp_path: Path, sources: dict[str, Path], measure: Callable[..., tuple[Path, Any]]
-) -> Path:
-    """A folder of a run, as it lies in the results tree."""
-    model = write_model(tmp_path / "run/PRETRAINED_MODEL")
-    measure(sources | {"model": model}, tmp_path / "run/levels")
-    return tmp_path / "run"
-
-
-@pytest.mark.parametrize("batch_size", [256, 7])
-def test_a_loaded_classifier_reproduces_the_accuracy_exactly(
-    results: Path, tmp_path: Path, batch_size: int
-) -> None:
-    classifier = load_classifier(results / "levels/FINETUNED_MODEL")
-    test = load_dataset(tmp_path / "levels").splits["test"]
-    answers = []
-    with torch.no_grad():
-        for images in torch.from_numpy(np.array(test.images)).split(batch_size):
-            answers.append(classifier(classifier.prepare(images)).argmax(1))
-    accuracy = read_record(results / "levels/ACCURACY", "ACCURACY")
-    correct = (torch.cat(answers).numpy() == test.labels).sum()
-    assert correct == round(accuracy["top1"] * accuracy["n"])
-    assert correct / accuracy["n"] == accuracy["top1"]
-    assert not classifier.training
-    assert classifier.classes == ["dark", "grey", "bright"]
-
-
-def test_a_loaded_classifier_scores_in_float64_as_numpy_does(results: Path, tmp_path: Path) -> None:
-    """So that a near tie is decided alike, to the last bits of a sum."""
-    classifier = load_classifier(results / "levels/FINETUNED_MODEL")
-    test = load_dataset(tmp_path / "levels").splits["test"]
-    with torch.no_grad():
-        scores = classifier(classifier.prepare(torch.from_numpy(np.array(test.images))))
-    features = load_features(results / "levels/FEATURES").splits["test"].layers["representation"]
-    head = load_arrays(results / "levels/FINETUNED_MODEL")
-    head = {name: array.astype(np.float64) for name, array in head.items()}
-    expected = head_scores(head, features.astype(np.float64))
-    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-12, atol=1e-12)
-
-
-def test_a_classifier_whose_features_are_no_numbers_answers_with_the_first_class(
-    results: Path,
-) -> None:
-    classifier = load_classifier(results / "levels/FINETUNED_MODEL")
-    images = torch.full((2, 3, SIZE, SIZE), float("nan"))
-    assert classifier(images).argmax(1).tolist() == [0, 0]
-
-
-def test_a_classifier_is_loaded_with_an_encoder_from_elsewhere_or_says_what_is_missing(
-    results: Path, tmp_path: Path
-) -> None:
-    head, moved = results / "levels/FINETUNED_MODEL", tmp_path / "elsewhere"
-    (results / "PRETRAINED_MODEL").rename(moved)
-    with pytest.raises(UserError, match="PRETRAINED_MODEL: no such file"):
-        load_classifier(head)
-    assert load_classifier(head, encoder=moved).weight.shape[0] == CLASSES
-
-
-def test_a_head_whose_encoder_has_changed_is_refused(results: Path) -> None:
-    write_model(results / "PRETRAINED_MODEL", scale=0.5)
-    with pytest.raises(UserError, match="was fitted on the encoder"):
-        load_classifier(results / "levels/FINETUNED_MODEL")
-
-
-def test_fitting_the_head_does_not_read_the_test_images(
-    tmp_path: Path, sources: dict[str, Path], finetune: Callable[..., Path]
-) -> None:
-    before = load_arrays(finetune(sources, tmp_path / "HEAD"))
+def test_fitting_the_head_does_not_read_the_test_images(tiny: Tiny) -> None:
+    before = load_arrays(tiny.finetune())
     for part in ("images", "labels"):
-        file = tmp_path / f"levels/test_{part}.npy"
+        file = tiny.dataset.with_name(f"test_{part}.npy")
         np.save(file, np.load(file)[::-1] // 2)
-    after = load_arrays(finetune(sources, tmp_path / "HEAD"))
+    after = load_arrays(tiny.finetune())
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 @pytest.mark.parametrize("convergence", [{}, {"convergence": []}])
 def test_the_rank_is_that_of_the_singular_values_of_the_subset(
-    sources: dict[str, Path], features: Path, rank: Callable[..., Any], convergence: dict[str, Any]
+    tiny: Tiny, convergence: dict[str, Any]
 ) -> None:
-    measured = rank(sources, samples=100, eps=0.0, **convergence)
+    features = expected_features(tiny)
+    measured = tiny.rank(samples=100, eps=0.0, **convergence)
     rows = np.sort(np.random.default_rng(0).permutation(120)[:100])
-    for layer in ("embedding", "representation"):
+    for layer in LAYERS:
         matrix = np.load(features / f"train_{layer}.npy")[rows].astype(np.float64)
         sigma = np.linalg.svd(matrix, compute_uv=False)
         shares = sigma / sigma.sum()
@@ -328,34 +110,29 @@ def test_the_rank_is_that_of_the_singular_values_of_the_subset(
         assert (measured[layer]["n"], measured[layer]["k"]) == matrix.shape
 
 
-def test_the_rank_passes_no_image_that_no_metric_looks_at(
-    sources: dict[str, Path], rank: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_rank_passes_no_image_that_no_metric_looks_at(tiny: Tiny) -> None:
     passed = []
-    monkeypatch.setattr(
+    tiny.patch.setattr(
         "rankme.extraction.model_input",
         lambda images, *rest: passed.append(len(images)) or model_input(images, *rest),
     )
-    rank(sources, rank=json.dumps({"samples": 30, "lidar_images": 4, "lidar_views": 2}))
+    tiny.rank(rank=json.dumps({"samples": 30, "lidar_images": 4, "lidar_views": 2}))
     assert sum(passed) == 30
-    rank(sources, samples=30, convergence=[])
+    tiny.rank(samples=30, convergence=[])
     assert sum(passed) == 30 + 120
 
 
 def test_the_rank_holds_every_metric_of_both_layers_and_one_curve(
-    sources: dict[str, Path],
-    features: Path,
-    tmp_path: Path,
-    rank: Callable[..., Any],
-    capsys: pytest.CaptureFixture[str],
+    tiny: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = json.dumps({"samples": 110, "pair_rows": 40, "alpha_fit": [2, 6]})
-    assert "convergence" not in rank(sources, rank=settings)["embedding"]
+    assert "convergence" not in tiny.rank(rank=settings)["embedding"]
     printed = capsys.readouterr().out
-    measured = rank(sources, rank=settings, convergence=[])
+    measured = tiny.rank(rank=settings, convergence=[])
     rows = np.sort(np.random.default_rng(0).permutation(120)[:110])
-    model, images = load_encoder(sources["model"]), np.load(tmp_path / "levels/train_images.npy")
-    views = extract_views(model, images, np.arange(120), 10, tmp_path, torch.device("cpu"))
+    model, features = load_encoder(tiny.model), expected_features(tiny)
+    images = np.load(tiny.dataset.with_name("train_images.npy"))
+    views = extract_views(model, images, np.arange(120), 10, tiny.path, CPU)
     for layer in LAYERS:
         matrix, found = np.load(features / f"train_{layer}.npy")[rows], measured[layer]
         assert found["stable_rank"] == pytest.approx(oracles.stable_rank(matrix), rel=1e-5)
@@ -385,57 +162,36 @@ def test_a_matrix_made_elsewhere_is_measured_without_torch(tmp_path: Path) -> No
     assert subprocess.run(words, cwd=SCRIPTS, stdout=subprocess.DEVNULL).returncode == 0
 
 
-def test_the_rank_of_a_model_needs_a_dataset(
-    sources: dict[str, Path], run_program: Callable[..., None]
-) -> None:
+def test_the_rank_of_a_model_needs_a_dataset(tiny: Tiny) -> None:
     with pytest.raises(UserError, match="--model needs --dataset"):
-        run_program("evaluate_rank", model=sources["model"])
+        tiny.run("evaluate_rank", model=tiny.model)
 
 
-def test_ranks_are_merged_with_the_status_of_the_model(
-    tmp_path: Path,
-    sources: dict[str, Path],
-    rank: Callable[..., Any],
-    run_program: Callable[..., None],
-) -> None:
-    measured = rank(sources, samples=50)
-    model, output = write_model(tmp_path / "MODEL", "collapsed"), tmp_path / "EVAL"
-    run_program("merge_ranks", model=model, ranks=[tmp_path / "ranks/RANK"], output=output)
-    merged = read_record(output, "RANKME_EVAL")
+def test_ranks_are_merged_with_the_status_of_the_model(tiny: Tiny) -> None:
+    measured = tiny.rank(samples=50)
+    merged = tiny.merge(write_model(tiny.model, "collapsed"), tiny.path / "ranks/RANK")
     assert (merged["status"], merged["source"]) == ("collapsed", "levels")
     assert merged["datasets"]["levels"]["embedding"] == measured["embedding"]
 
 
-def test_a_rank_of_another_model_is_refused(
-    tmp_path: Path,
-    sources: dict[str, Path],
-    rank: Callable[..., Any],
-    run_program: Callable[..., None],
-) -> None:
-    rank(sources, samples=50)
-    options = {"ranks": [tmp_path / "ranks/RANK"], "output": tmp_path / "EVAL"}
+def test_a_rank_of_another_model_is_refused(tiny: Tiny) -> None:
+    tiny.rank(samples=50)
+    other = write_model(tiny.path / "OTHER", scale=0.5)
     with pytest.raises(UserError, match="measured on the encoder"):
-        run_program("merge_ranks", model=write_model(tmp_path / "OTHER", scale=0.5), **options)
+        tiny.merge(other, tiny.path / "ranks/RANK")
 
 
-def test_a_rank_that_lacks_a_key_is_a_users_error(
-    tmp_path: Path, sources: dict[str, Path], run_program: Callable[..., None]
-) -> None:
-    digest = read_metadata(sources["model"], "PRETRAINED_MODEL")["weights_sha256"]
-    save_record(tmp_path / "RANK", {"artefact": "RANK", "encoder_sha256": digest})
-    options = {"ranks": [tmp_path / "RANK"], "output": tmp_path / "EVAL"}
+def test_a_rank_that_lacks_a_key_is_a_users_error(tiny: Tiny) -> None:
+    digest = read_metadata(tiny.model, "PRETRAINED_MODEL")["weights_sha256"]
+    save_record(tiny.path / "RANK", {"artefact": "RANK", "encoder_sha256": digest})
     with pytest.raises(UserError, match="RANK: lacks the key 'representation'"):
-        run_program("merge_ranks", model=sources["model"], **options)
+        tiny.merge(tiny.model, tiny.path / "RANK")
 
 
-def test_features_that_are_not_finite_go_through_to_the_accuracy_as_a_result(
-    tmp_path: Path,
-    sources: dict[str, Path],
-    rank: Callable[..., Any],
-    measure: Callable[..., tuple[Path, Any]],
-) -> None:
-    sources |= {"model": write_model(tmp_path / "NAN", "diverged", scale=float("nan"))}
-    _, accuracy = measure(sources)
+def test_features_that_are_not_finite_go_through_to_the_accuracy_as_a_result(tiny: Tiny) -> None:
+    diverged = write_model(tiny.path / "NAN", "diverged", scale=float("nan"))
+    tiny = replace(tiny, model=diverged)
+    _, accuracy = tiny.measure()
     assert accuracy["status"] == "non-finite features"
     assert accuracy["top1"] == accuracy["chance"]
-    assert rank(sources, samples=50)["embedding"]["rankme"] is None
+    assert tiny.rank(samples=50)["embedding"]["rankme"] is None

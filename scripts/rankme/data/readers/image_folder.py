@@ -16,6 +16,8 @@ from rankme.data.splits import SplitSeed, Stratified, TestFraction, stratified
 from rankme.errors import UserError
 from rankme.study.settings import Name, Settings
 
+FETCHES = False
+
 
 class Options(Settings):
     """Names of its folders, or how the one folder is split."""

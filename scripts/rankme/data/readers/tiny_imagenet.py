@@ -8,6 +8,8 @@ from rankme.data.raw import RawDataset, RawSplit, label_files, list_images, requ
 from rankme.errors import UserError
 from rankme.study.settings import Settings
 
+FETCHES = False
+
 
 class Options(Settings):
     """It has none."""

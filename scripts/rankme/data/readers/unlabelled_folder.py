@@ -8,6 +8,7 @@ from rankme.data.raw import RawDataset, RawSplit, list_images, require_root
 from rankme.errors import UserError
 from rankme.study.settings import Settings
 
+FETCHES = False
 LABELLED = False
 
 
