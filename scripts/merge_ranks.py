@@ -28,29 +28,18 @@ def merge(model: Path, ranks: Iterable[Path]) -> dict[str, Any]:
     Raises:
         UserError: a file is missing or torn, lacks a key, or a rank was measured on another model.
     """
-    file, datasets = model, {}
-    try:
-        metadata = read_metadata(model, "PRETRAINED_MODEL")
-        record = {
-            "artefact": "RANKME_EVAL",
-            "run": metadata["run"],
-            "status": metadata["status"],
-            "source": metadata["run"]["source"]["name"],
-        }
-        digest = metadata["weights_sha256"]
-        for file in ranks:
-            rank = read_record(file, "RANK")
-            if rank["encoder_sha256"] != digest:
-                raise UserError(
-                    f"{file}: was measured on the encoder {rank['encoder_sha256']}, the model is "
-                    f"{digest}; measure its rank again"
-                )
-            datasets[rank["dataset"]] = {key: rank[key] for key in KEPT}
-    except KeyError as error:
-        raise UserError(
-            f"{file}: lacks the key {error}; delete it and run snakemake again to remake it"
-        ) from error
-    return {**record, "datasets": datasets}
+    metadata, datasets = read_metadata(model, "PRETRAINED_MODEL"), {}
+    run, digest = metadata["run"], metadata["weights_sha256"]
+    for file in ranks:
+        rank = read_record(file, "RANK")
+        if rank["encoder_sha256"] != digest:
+            raise UserError(
+                f"{file}: was measured on the encoder {rank['encoder_sha256']}, the model is "
+                f"{digest}; measure its rank again"
+            )
+        datasets[rank["dataset"]] = {key: rank[key] for key in KEPT}
+    about = {"run": run, "status": metadata["status"], "source": run["source"]["name"]}
+    return {"artefact": "RANKME_EVAL", **about, "datasets": datasets}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rankme.errors import UserError
 from rankme.files import read_json, write_bytes, write_json, write_text
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _METADATA_KEY = "rankme"
-
+_REMEDY = "delete it and run snakemake again to remake it"
 
 DATASET = "DATASET"
 """Name of the record of a prepared dataset."""
@@ -203,7 +203,25 @@ def save_model(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[st
     write_bytes(path, save(stored, metadata={_METADATA_KEY: header}))
 
 
-def read_metadata(path: Path, artefact: str) -> dict[str, Any]:
+class Content(dict[str, Any]):
+    """What a file holds; a key that it lacks, at whatever depth, is a mistake of that file.
+
+    Raises:
+        UserError: when such a key is read.
+    """
+
+    def __init__(self, path: Path, content: Mapping[str, Any], remedy: str) -> None:
+        super().__init__(content)
+        self._path, self._remedy = path, remedy
+        for key, value in content.items():
+            if isinstance(value, dict):
+                self[key] = Content(path, value, remedy)
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise UserError(f"{self._path}: lacks the key {key!r}; {self._remedy}")
+
+
+def read_metadata(path: Path, artefact: str) -> Content:
     """The metadata of a model file, read from its header alone.
 
     Raises:
@@ -229,13 +247,14 @@ def save_record(path: Path, record: Mapping[str, Any]) -> None:
     write_json(path, {"artefact": record["artefact"], "format": FORMAT, **record})
 
 
-def read_record(path: Path, artefact: str) -> dict[str, Any]:
+def read_record(path: Path, artefact: str, remedy: str = _REMEDY) -> Content:
     """Read a JSON result.
 
     Raises:
-        UserError: the file is missing, not valid JSON or of another kind.
+        UserError: the file is missing, not valid JSON or of another kind; `remedy` is what to do
+            where it lacks a key.
     """
-    return _checked(path, read_json(path), artefact)
+    return _checked(path, read_json(path), artefact, remedy)
 
 
 def weights_digest(tensors: Mapping[str, "Tensor | np.ndarray"]) -> str:
@@ -266,17 +285,14 @@ def _opened(path: Path, framework: str = "np") -> Any:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path}: is not a whole safetensors file ({error}); "
-            "delete it and run snakemake again to remake it"
-        ) from error
+        raise UserError(f"{path}: is not a whole safetensors file ({error}); {_REMEDY}") from error
 
 
-def _checked(path: Path, record: dict[str, Any], artefact: str) -> dict[str, Any]:
+def _checked(path: Path, record: dict[str, Any], artefact: str, remedy: str = _REMEDY) -> Content:
     kind, version = record.get("artefact"), record.get("format")
     if kind != artefact or version != FORMAT:
         raise UserError(
             f"{path}: is a {kind or 'foreign file'} of format {version}, "
             f"expected a {artefact} of format {FORMAT}"
         )
-    return record
+    return Content(path, record, remedy)

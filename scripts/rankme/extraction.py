@@ -1,4 +1,4 @@
-"""The forward pass of a frozen encoder and its projector over images, written to files.
+"""Makes what `rankme.features` reads: the forward pass of a frozen model, written to files.
 
 In eval mode and float32. Images are resized to the size that the model was trained at where the
 dataset's differs, and normalised with the statistics of the model's *source*, on whatever dataset,
@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,11 +49,7 @@ def frozen(model: PretrainedModel, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def temporary_folder(parent: Path | None) -> Iterator[Path]:
-    """A folder that is gone at the end, by an error or SIGTERM as well.
-
-    Args:
-        parent: where it is made; in the system's folder, if None.
-    """
+    """A folder below `parent` (None: the system's) that is gone at the end, or by SIGTERM."""
     usual = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with TemporaryDirectory(prefix=".features-", dir=parent) as folder:
@@ -67,15 +64,15 @@ def extract_dataset(
     """Write the features of every image of a dataset as `rankme.features.load_features` reads them.
 
     Raises:
-        RuntimeError: the forward pass changed the frozen weights or statistics.
+        RuntimeError: see `frozen`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INDEX).unlink(missing_ok=True)
+    extractor = Extractor(model, device, folder)
     with frozen(model, device):
         for name, split in dataset.splits.items():
             np.save(array_file(folder, name, "labels"), np.asarray(split.labels))
-            rows = np.arange(len(split.labels))
-            extract_images(model, split.images, rows, folder, name, device)
+            extractor.images(split.images, np.arange(len(split.labels)), name)
     index = {
         "artefact": "FEATURES",
         "dataset": dataset.name,
@@ -87,61 +84,70 @@ def extract_dataset(
     save_record(folder / INDEX, index)
 
 
-def extract_images(
-    model: PretrainedModel,
-    images: np.ndarray,
-    rows: np.ndarray,
-    folder: Path,
-    name: str,
-    device: torch.device,
-) -> dict[Layer, np.ndarray]:
-    """Features of these rows of uint8 images (N, H, W, 3), float32 (n, D) and (n, K).
+@dataclass(frozen=True)
+class Extractor:
+    """A model that is `frozen` on a device, and the folder for what it makes of images.
 
-    Returns:
-        Memory maps of the files, which are `<folder>/<name>_<layer>.npy`.
+    Its methods return memory maps of the files that they write, `<folder>/<name>_<layer>.npy`.
     """
-    batches = (
-        model_input(block, model.image_size, model.normalisation)
-        for block in _blocks(images, rows, BATCH_SIZE, device)
-    )
-    return _written(model, batches, folder, name, (len(rows),))
 
+    model: PretrainedModel
+    device: torch.device
+    folder: Path
 
-def extract_views(
-    model: PretrainedModel,
-    images: np.ndarray,
-    rows: np.ndarray,
-    count: int,
-    folder: Path,
-    device: torch.device,
-) -> dict[Layer, np.ndarray]:
-    """Features of `count` augmented views of each of these images, float32 (n, count, ...).
+    def images(self, images: np.ndarray, rows: np.ndarray, name: str) -> dict[Layer, np.ndarray]:
+        """Features of these rows of uint8 images (N, H, W, 3), float32 (n, D) and (n, K)."""
+        size, normalisation = self.model.image_size, self.model.normalisation
+        blocks = self._blocks(images, rows, BATCH_SIZE)
+        batches = (model_input(block, size, normalisation) for block in blocks)
+        return self._written(batches, name, (len(rows),))
 
-    By the augmentation that the model was trained with; of a recipe's two views each makes every
-    second one. One seed, so that all models see the same images, cropped and coloured alike.
+    def views(self, images: np.ndarray, rows: np.ndarray, count: int) -> dict[Layer, np.ndarray]:
+        """Features of `count` augmented views of each of these images, float32 (n, count, ...).
 
-    Returns:
-        Memory maps of the files, as of `extract_images`.
-    """
-    kinds = tuple(islice(cycle(recipe(model.run.augmentation, model.image_size)), count))
-    augmenter, generator = Augmenter(kinds, **model.normalisation), torch.Generator()
-    generator.manual_seed(VIEWS_SEED)
-    batches = (
-        batch
-        for block in _blocks(images, rows, VIEWS_BLOCK, device)
-        for batch in torch.stack(augmenter(block, generator), 1).flatten(0, 1).split(BATCH_SIZE)
-    )
-    return _written(model, batches, folder, "views", (len(rows), count))
+        By the augmentation that the model was trained with; of a recipe's two views each makes
+        every second one. One seed, so that all models see the same images, cropped and coloured
+        alike.
+        """
+        kinds = recipe(self.model.run.augmentation, self.model.image_size)
+        augmenter = Augmenter(tuple(islice(cycle(kinds), count)), **self.model.normalisation)
+        generator = torch.Generator().manual_seed(VIEWS_SEED)
+        batches = (
+            batch
+            for block in self._blocks(images, rows, VIEWS_BLOCK)
+            for batch in torch.stack(augmenter(block, generator), 1).flatten(0, 1).split(BATCH_SIZE)
+        )
+        return self._written(batches, "views", (len(rows), count))
+
+    def _blocks(self, images: np.ndarray, rows: np.ndarray, size: int) -> Iterator[Tensor]:
+        for start in range(0, len(rows), size):
+            yield torch.from_numpy(images[rows[start : start + size]]).to(self.device)
+
+    def _written(
+        self, batches: Iterable[Tensor], name: str, shape: tuple[int, ...]
+    ) -> dict[Layer, np.ndarray]:
+        """The layers of these batches as arrays of `shape` and then the width of the layer.
+
+        Plain sequential writes, since a full disk ends a process that writes to a memory map.
+        """
+        with ExitStack() as stack:
+            paths = {layer: array_file(self.folder, name, layer) for layer in LAYERS}
+            files = {layer: stack.enter_context(path.open("wb")) for layer, path in paths.items()}
+            for batch in batches:
+                for layer, rows in layers(self.model, batch).items():
+                    if files[layer].tell() == 0:
+                        whole = (*shape, rows.shape[1])
+                        header = {"descr": "<f4", "fortran_order": False, "shape": whole}
+                        np.lib.format.write_array_header_1_0(files[layer], header)
+                    files[layer].write(rows.cpu().numpy().tobytes())
+        return open_layers(self.folder, name)
 
 
 def model_input(images: Tensor, image_size: int, normalisation: dict[str, list[float]]) -> Tensor:
     """Unaugmented images as a model takes them, float32 (B, 3, image_size, image_size).
 
-    Args:
-        images: uint8 (B, H, W, 3) on any device; resized (bilinear, antialiased) where the size
-            that the model was trained at differs.
-        image_size: that size in pixels.
-        normalisation: "mean" and "std" of the model's source.
+    Of uint8 (B, H, W, 3) on any device, normalised with "mean" and "std" of the model's source, and
+    resized (bilinear, antialiased) where the size in pixels that it was trained at differs.
     """
     batch = evaluation_batch(images, normalisation["mean"], normalisation["std"])
     if batch.shape[-1] != image_size:
@@ -155,34 +161,3 @@ def layers(model: PretrainedModel, images: Tensor) -> dict[Layer, Tensor]:
     with exact_convolutions():
         representation = model.encoder(images.contiguous(memory_format=torch.channels_last))
         return {"representation": representation, "embedding": model.projector(representation)}
-
-
-def _blocks(
-    images: np.ndarray, rows: np.ndarray, size: int, device: torch.device
-) -> Iterator[Tensor]:
-    for start in range(0, len(rows), size):
-        yield torch.from_numpy(images[rows[start : start + size]]).to(device)
-
-
-def _written(
-    model: PretrainedModel,
-    batches: Iterable[Tensor],
-    folder: Path,
-    name: str,
-    shape: tuple[int, ...],
-) -> dict[Layer, np.ndarray]:
-    """The layers of these batches as arrays of `shape` and then the width of the layer.
-
-    Plain sequential writes, since a full disk ends a process that writes to a memory map.
-    """
-    with ExitStack() as stack:
-        paths = {layer: array_file(folder, name, layer) for layer in LAYERS}
-        files = {layer: stack.enter_context(path.open("wb")) for layer, path in paths.items()}
-        for batch in batches:
-            for layer, rows in layers(model, batch).items():
-                if files[layer].tell() == 0:
-                    whole = (*shape, rows.shape[1])
-                    header = {"descr": "<f4", "fortran_order": False, "shape": whole}
-                    np.lib.format.write_array_header_1_0(files[layer], header)
-                files[layer].write(rows.cpu().numpy().tobytes())
-    return open_layers(folder, name)

@@ -1,4 +1,4 @@
-"""Features of a frozen encoder on a dataset, as the fit of the heads leaves them in a folder.
+"""Features of a frozen encoder on a dataset, as `rankme.extraction` leaves them in a folder.
 
 It holds `<split>_representation.npy` (float32, N x D), `<split>_embedding.npy` (float32, N x K),
 `<split>_labels.npy` (int64, N; uint8, N x C where an image may have several classes) and
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 INDEX = "features.json"
 LAYERS: "tuple[Layer, ...]" = ("representation", "embedding")
 
+_REMEDY = "delete the folder and fit the heads again"
+
 
 @dataclass(frozen=True)
 class FeatureSplit:
@@ -41,10 +43,10 @@ class Features:
     """Features of one encoder on one dataset, and what they belong to.
 
     Attributes:
-        dataset: name of the dataset.
-        dataset_digest: digest of the dataset's images and labels.
-        encoder_sha256: digest of the weights of encoder and projector.
-        classes: names of the classes, in the order of the labels.
+        dataset: its name.
+        dataset_digest: of its images and labels.
+        encoder_sha256: of the weights of encoder and projector.
+        classes: their names, in the order of the labels.
         splits: features by name of the split.
     """
 
@@ -61,17 +63,10 @@ def load_features(folder: Path) -> Features:
     Raises:
         UserError: a file is missing, torn, or does not have the number of rows it should have.
     """
-    index = read_record(folder / INDEX, "FEATURES")
-    try:
-        return Features(
-            dataset=index["dataset"],
-            dataset_digest=index["dataset_digest"],
-            encoder_sha256=index["encoder_sha256"],
-            classes=index["classes"],
-            splits={name: _load_split(folder, name, n) for name, n in index["splits"].items()},
-        )
-    except KeyError as error:
-        raise UserError(f"{folder / INDEX}: lacks the key {error}; {_REMEDY}") from error
+    index = read_record(folder / INDEX, "FEATURES", _REMEDY)
+    about = {key: index[key] for key in ("dataset", "dataset_digest", "encoder_sha256", "classes")}
+    splits = {name: _load_split(folder, name, count) for name, count in index["splits"].items()}
+    return Features(**about, splits=splits)
 
 
 def array_file(folder: Path, name: str, part: str) -> Path:
@@ -80,32 +75,21 @@ def array_file(folder: Path, name: str, part: str) -> Path:
 
 
 def open_layers(folder: Path, name: str) -> "dict[Layer, np.ndarray]":
-    """The layers of a split, float32 (N, ...), memory-mapped.
-
-    Raises:
-        UserError: a file is missing or torn.
-    """
+    """The layers of a split, float32 (N, ...), memory-mapped; UserError if a file is not whole."""
     return {layer: _open_array(array_file(folder, name, layer)) for layer in LAYERS}
 
 
-_REMEDY = "delete the folder and fit the heads again"
-
-
 def _load_split(folder: Path, name: str, count: int) -> FeatureSplit:
-    labels = _open_array(array_file(folder, name, "labels"))
-    layers = open_layers(folder, name)
+    layers, labels = open_layers(folder, name), _open_array(array_file(folder, name, "labels"))
     for part, array in (*layers.items(), ("labels", labels)):
         if len(array) != count:
-            raise UserError(
-                f"{array_file(folder, name, part)}: holds {len(array)} rows, {INDEX} says {count}; "
-                f"{_REMEDY}"
-            )
+            file, rows = array_file(folder, name, part), len(array)
+            raise UserError(f"{file}: holds {rows} rows, {INDEX} says {count}; {_REMEDY}")
     return FeatureSplit(layers, labels)
 
 
 def _open_array(path: Path) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: is missing or not whole ({error}); {_REMEDY}") from error
-    return array

@@ -1,7 +1,6 @@
 """Matrices of embeddings that were made elsewhere, read without unpickling."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -48,15 +47,11 @@ def _safetensors_array(path: Path, key: str | None) -> np.ndarray:
                 raise UserError(f"{path}: give --key, one of {', '.join(names)}")
             if not names or key not in (None, *names):
                 raise UserError(f"{path}: has no tensor {key!r}, only {', '.join(names) or 'none'}")
-            return _tensor(stream, path, key or names[0])
+            name = key or names[0]
+            try:
+                return stream.get_tensor(name)
+            except TypeError:  # bfloat16 and the 8-bit kinds, which numpy lacks
+                with safe_open(path, framework="pt") as tensors:
+                    return tensors.get_tensor(name).float().numpy()
     except SafetensorError as error:
         raise UserError(f"{path}: is not a whole safetensors file ({error})") from error
-
-
-def _tensor(stream: Any, path: Path, name: str) -> np.ndarray:
-    try:
-        matrix: np.ndarray = stream.get_tensor(name)
-    except TypeError:  # bfloat16 and the 8-bit kinds, which numpy lacks
-        with safe_open(path, framework="pt") as tensors:
-            return tensors.get_tensor(name).float().numpy()
-    return matrix

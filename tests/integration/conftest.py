@@ -65,13 +65,13 @@ class Checkout:
         return done
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Snakemake in the background."""
+        """Snakemake in the background; what it says is its stdout."""
         return subprocess.Popen(
             ["snakemake", *arguments],
             cwd=self.path,
             env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
 

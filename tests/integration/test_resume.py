@@ -48,7 +48,7 @@ def interrupt(checkout, snakemake: subprocess.Popen[str], number: signal.Signals
     epochs = random.randrange(1, EPOCHS // 2)
     logs = checkout.path / "results/all_results/SimCLR"
     while sum(len(log.read_text().splitlines()) for log in logs.glob("*/TRAINING_LOG")) < epochs:
-        assert snakemake.poll() is None, snakemake.communicate()[1]
+        assert snakemake.poll() is None, snakemake.communicate()[0]
         time.sleep(0.01)
     (training,) = (
         process
@@ -78,8 +78,8 @@ def test_a_run_goes_on_when_snakemake_is_started_again(
 ) -> None:
     snakemake = interruptible.start("--until", "pretrain")
     interrupt(interruptible, snakemake, number)
-    _, errors = snakemake.communicate(timeout=120)
-    assert snakemake.returncode == 1, errors
+    told, _ = snakemake.communicate(timeout=120)
+    assert snakemake.returncode == 1, told
     interruptible.snakemake("--until", "pretrain")
     assert_as_if_undisturbed(interruptible, undisturbed)
 
@@ -87,6 +87,6 @@ def test_a_run_goes_on_when_snakemake_is_started_again(
 def test_a_run_that_was_asked_to_stop_goes_on_in_a_retry(interruptible, undisturbed) -> None:
     snakemake = interruptible.start("--until", "pretrain", "--retries", "1")
     interrupt(interruptible, snakemake, signal.SIGTERM)
-    _, errors = snakemake.communicate(timeout=120)
-    assert snakemake.returncode == 0, errors
+    told, _ = snakemake.communicate(timeout=120)
+    assert snakemake.returncode == 0, told
     assert_as_if_undisturbed(interruptible, undisturbed)

@@ -6,9 +6,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from rankme.artefacts import read_metadata
 from tests.integration.conftest import FIGURE, ROOT, environment
@@ -61,41 +65,30 @@ def test_all_ends_with_a_publish_into_the_results_tree_unless_it_is_off(finished
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_no_setting_of_tracking_trains_again_and_another_store_is_published_to(finished) -> None:
-    track(finished, uri="http://127.0.0.1:1", live=True, models=True)
-    assert finished.planned() == {"publish": 1}
-    track(finished, uri=f"sqlite:///{finished.path}/elsewhere.db")
-    finished.run()
-    assert len(records(f"sqlite:///{finished.path}/elsewhere.db")) == 3
-    assert not (finished.path / DATABASE).exists()
-    track(finished)
-    assert finished.planned() == {"publish": 1}
-
-
-def test_the_environment_comes_before_the_config(finished, monkeypatch) -> None:
-    track(finished, uri="http://127.0.0.1:1")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished.path}/from-environment.db")
-    finished.run()
-    assert len(records(f"sqlite:///{finished.path}/from-environment.db")) == 3
-
-
-def test_a_server_that_is_down_leaves_the_study_complete_and_says_what_to_do(
+def test_a_store_that_is_down_leaves_the_study_complete_and_says_what_to_do(
     finished, monkeypatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = f"http://127.0.0.1:{free_port()}"
-    track(finished, uri=uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    elsewhere = f"sqlite:///{finished.path}/elsewhere.db"
+    track(finished, uri=elsewhere, live=True, models=True)
+    assert finished.planned() == {"publish": 1}, "no setting of tracking trains again"
     (finished.path / FIGURE).unlink()
     done = finished.snakemake(check=False)
+    told = done.stdout + done.stderr
     assert done.returncode == 1
     assert (finished.path / FIGURE).exists()
-    told = done.stdout + done.stderr
-    assert f"error: the tracking store {uri} failed" in told
+    assert f"error: the tracking store {uri} failed" in told, "the environment comes first"
     assert "say `snakemake results/PUBLISHED`" in told
     assert "Traceback" not in told
-    track(finished)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
     finished.snakemake("results/PUBLISHED")
+    assert len(records(elsewhere)) == 3
+    assert not (finished.path / DATABASE).exists()
     assert finished.planned() == {}
+    track(finished)
+    assert finished.planned() == {"publish": 1}, "another store"
 
 
 def one_live_run(checkout, epochs: int, **tracking: str) -> None:
@@ -104,53 +97,44 @@ def one_live_run(checkout, epochs: int, **tracking: str) -> None:
     track(checkout, live=True, **tracking)
 
 
-def weights(checkout) -> str:
-    (run,) = checkout.runs()
-    digest: str = read_metadata(run / "PRETRAINED_MODEL", "PRETRAINED_MODEL")["weights_sha256"]
-    return digest
-
-
-def test_a_live_run_is_seen_while_it_trains_and_published_into_the_same_record(
+def test_a_live_run_is_seen_while_it_trains_and_costs_nothing_if_the_server_dies(
     prepared,
     running: Server,  # noqa: F811
 ) -> None:
     prepared.configure(lambda config: config.update(study="live", targets=[]))
     one_live_run(prepared, uri=running.uri, epochs=400)
-    training = prepared.start("--until", "pretrain")
-    wait_until(lambda: any("training/loss" in r.data.metrics for r in records(running.uri, "live")))
-    (seen,) = records(running.uri, "live")
+    seen = seen_while_it_trains(prepared, running.uri, "live", lambda: None)
     assert seen.info.status == "RUNNING"
-    assert training.poll() is None, "it was seen only after its end"
-    assert training.wait(240) == 0
     prepared.run()
     kept = [r for r in records(running.uri, "live") if "summary" not in r.info.run_name]
-    assert [r.info.run_id for r in kept] == [seen.info.run_id]
-    client = MlflowClient(running.uri)
-    curve = client.get_metric_history(seen.info.run_id, "training/loss")
-    (log,) = prepared.path.glob("results/all_results/SimCLR/*/TRAINING_LOG")
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [(point.step, point.value) for point in curve] == [(r["epoch"], r["loss"]) for r in rows]
+    assert [r.info.run_id for r in kept] == [seen.info.run_id], "published into the same record"
     assert kept[0].data.tags["status"] == "completed"
+    curve = MlflowClient(running.uri).get_metric_history(seen.info.run_id, "training/loss")
+    (run,) = prepared.runs()
+    rows = [json.loads(line) for line in (run / "TRAINING_LOG").read_text().splitlines()]
+    assert [(point.step, point.value) for point in curve] == [(r["epoch"], r["loss"]) for r in rows]
 
-
-def test_a_server_that_dies_in_the_midst_of_training_costs_the_run_nothing(
-    prepared,
-    running: Server,  # noqa: F811
-) -> None:
+    with_server = weights(run)
+    shutil.rmtree(run)
     prepared.configure(lambda config: config.update(study="dying"))
-    one_live_run(prepared, uri=running.uri, epochs=400)
-    training = prepared.start("--until", "pretrain")
-    wait_until(
-        lambda: any("training/loss" in r.data.metrics for r in records(running.uri, "dying"))
-    )
-    running.kill()
-    assert training.poll() is None, "it was over before the server died"
+    seen_while_it_trains(prepared, running.uri, "dying", running.kill)
+    assert weights(run) == with_server
+
+
+def seen_while_it_trains(checkout, uri: str, study: str, then: Callable[[], None]) -> Run:
+    """The record of a run under way; training ends well after `then`."""
+    training = checkout.start("--until", "pretrain")
+    wait_until(lambda: any("training/loss" in r.data.metrics for r in records(uri, study)))
+    (seen,) = records(uri, study)
+    then()
+    assert training.poll() is None, "it was over before that"
     assert training.wait(240) == 0
-    with_server = weights(prepared)
-    shutil.rmtree(prepared.path / "results/all_results")
-    track(prepared, enabled=False)
-    prepared.snakemake("--until", "pretrain")
-    assert weights(prepared) == with_server
+    return seen
+
+
+def weights(run: Path) -> str:
+    """Digest of a run's weights."""
+    return str(read_metadata(run / "PRETRAINED_MODEL", "PRETRAINED_MODEL")["weights_sha256"])
 
 
 def traces(checkout, *texts: str) -> list[str]:
@@ -215,21 +199,25 @@ def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
-        f"postgresql+none://user:{SECRET}@127.0.0.1/x",
-        f"http://user:{SECRET}@127.0.0.1:1",
-        f"http://user:{SECRET}/path",
-    ],
-)
-def test_a_secret_is_in_nothing_that_a_live_run_leaves(prepared, uri, monkeypatch) -> None:
+def test_a_secret_is_in_nothing_that_a_live_run_leaves(prepared, tmp_path, monkeypatch) -> None:
     one_live_run(prepared, epochs=2)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    done = prepared.snakemake("--until", "pretrain")
-    logs = [log.read_text() for log in prepared.path.glob("logs/pretrain/SimCLR/*")]
-    assert sum("live view: the tracking store" in text for text in logs) == 1
-    assert not traces(prepared, done.stdout, done.stderr)
+    places = {
+        "driver": f"postgresql+none://user:{SECRET}@127.0.0.1/x",
+        "server": f"http://user:{SECRET}@127.0.0.1:1",
+        "path": f"http://user:{SECRET}/path",
+    }
+    under_way = []
+    for name, uri in places.items():
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        checkout = prepared.copy(tmp_path / name)
+        under_way.append((checkout, checkout.start("--until", "pretrain")))
+    for checkout, training in under_way:
+        told, _ = training.communicate()
+        assert training.returncode == 0, told
+        (run,) = checkout.runs()
+        (log,) = checkout.path.glob(f"logs/pretrain/SimCLR/{run.name}*")
+        assert "live view: the tracking store" in log.read_text()
+        assert not traces(checkout, told)
 
 
 @pytest.mark.parametrize(
@@ -279,26 +267,26 @@ def mlflow_run(checkout, values: str) -> str:
     return done.stderr
 
 
-def test_mlflow_run_runs_the_study_with_its_values(finished) -> None:
+def test_mlflow_run_runs_a_study_with_its_values(finished) -> None:
     finished.configure(lambda config: config.update(targets=[]))
     finished.configure(lambda config: config["methods"][0].pop("sweeps"))
+    (finished.path / "config/config.yaml").rename(finished.path / "config/tiny.yaml")
     before = finished.runs()
-    mlflow_run(finished, "-P device=cpu -P epochs=2 -P batch_size=64")
+    values = "-P config=config/tiny.yaml -P device=cpu -P epochs=2 -P batch_size=64 -P workers=1"
+    told = mlflow_run(finished, values)
     (run,) = set(finished.runs()) - set(before)
     training = read_metadata(run / "PRETRAINED_MODEL", "PRETRAINED_MODEL")["run"]["training"]
     assert (training["epochs"], training["batch_size"]) == (2, 64)
-
-
-def test_mlflow_run_takes_another_study_and_a_number_of_cores(finished) -> None:
-    (finished.path / "config/config.yaml").rename(finished.path / "config/tiny.yaml")
-    told = mlflow_run(finished, "-P config=config/tiny.yaml -P workers=1")
     assert "Provided cores: 1" in told
     assert (finished.path / "results/studies/tiny/plots/rank_vs_acc.pdf").exists()
 
 
 def test_a_value_that_is_left_out_is_the_studys_own(finished) -> None:
     """MLproject gives an empty one."""
-    program = ("scripts/run_study.py", "--config=config/config.yaml")
+    project = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]["main"]["parameters"]
+    config = project.pop("config")["default"]
+    assert {value["default"] for value in project.values()} == {""}
+    program = ("scripts/run_study.py", f"--config={config}")
     done = finished.python(*program, "--device=", "--epochs=", "--workers=")
     assert "Nothing to be done" in done.stderr
     wrong = finished.python(*program, "--epochs=two", check=False)

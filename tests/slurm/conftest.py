@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rankme.artefacts import read_metadata
-from tests.integration.conftest import Checkout, copy_project
+from tests.integration.conftest import Checkout, copy_project, environment
 from tests.slurm.cluster import PROGRAMS, Cluster, die_with_parent, has_own_slurm, wait_until
 
 EPOCHS = 8
@@ -93,13 +92,12 @@ class Controller:
     def __init__(self, checkout: Checkout, *arguments: str) -> None:
         self.checkout = checkout
         self._file = checkout.path / "controller.log"
-        environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        given = {k: v for k, v in environment().items() if k != "OMP_NUM_THREADS"}
         with self._file.open("wb") as log:
             self.process = subprocess.Popen(
                 ["snakemake", "--profile", "slurm", "--cores", "8", *arguments],
                 cwd=checkout.path,
-                env=environment,
+                env=given,
                 stdout=log,
                 stderr=log,
                 preexec_fn=die_with_parent,

@@ -5,7 +5,7 @@ range that the claim puts it in. `rankme.analysis.verdicts` draws the verdicts. 
 is what it is: docs/claims.md.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import inf, nan
 from typing import Any
@@ -60,10 +60,23 @@ def _too_few(n: int, needed: int, what: str = "runs") -> str:
     return f"{n} {what}, at least {needed} are needed" if n < needed else ""
 
 
+def _labelled(groups: Iterable[Group], *roles: str) -> Iterator[tuple[Group, str]]:
+    """Each group with each of its labelled datasets of these roles."""
+    for group in groups:
+        yield from ((group, dataset) for dataset, role in group.roles.items() if role in roles)
+
+
 def _correlation(
-    scope: str, x: np.ndarray, y: np.ndarray, above: float, name: str = "spearman"
+    evidence: Evidence,
+    group: Group,
+    dataset: str,
+    columns: tuple[str, str],
+    above: float,
+    name: str = "spearman",
 ) -> Finding:
-    row = correlate_columns(x, y)
+    """Of two columns of the results on one dataset, over the runs of a group."""
+    row = correlate_columns(*(evidence.column(group, dataset, column) for column in columns))
+    scope = f"{group.method}, {dataset}"
     statistic = {"spearman": "Spearman's rho", "pearson": "Pearson's r"}[name]
     if reason := row.get("reason", "") or _too_few(row["n"], RUNS_OF_METHOD):
         return Finding(scope, statistic, n=row["n"], reason=reason)
@@ -75,23 +88,15 @@ def _correlation(
 @_claim("C1", "rho > 0 in each method, p <= .05")
 def positive_on_source(evidence: Evidence) -> Iterator[Finding]:
     """Within a method, RankMe on the source correlates positively with accuracy there."""
-    for group in evidence.methods:
-        yield from _rank_and_accuracy(group, {"source"})
+    for group, source in _labelled(evidence.methods, "source"):
+        yield _correlation(evidence, group, source, ("rankme", "top1"), 0.0)
 
 
 @_claim("C2", "rho > 0 in each method on each target and the mean, p <= .05")
 def positive_on_targets(evidence: Evidence) -> Iterator[Finding]:
     """The same holds for each target and for their mean."""
-    for group in evidence.methods:
-        yield from _rank_and_accuracy(group, {"target", "mean"})
-
-
-def _rank_and_accuracy(group: Group, roles: set[str]) -> Iterator[Finding]:
-    rank = group.runs["rankme"].to_numpy(float)
-    for dataset, role in group.roles.items():
-        if role in roles:
-            accuracy = group.accuracy[dataset].to_numpy(float)
-            yield _correlation(f"{group.method}, {dataset}", rank, accuracy, 0.0)
+    for group, dataset in _labelled(evidence.methods, "target", "mean"):
+        yield _correlation(evidence, group, dataset, ("rankme", "top1"), 0.0)
 
 
 @_claim("C3", "on the source: mean regret over sweeps < 0.5 points, worst < 1.4")
@@ -106,13 +111,17 @@ def small_regret(evidence: Evidence) -> Iterator[Finding]:
 @_claim("C4", "alpha-ReQ's mean and worst regret over sweeps are larger")
 def better_than_alpha_req(evidence: Evidence) -> Iterator[Finding]:
     """RankMe beats alpha-ReQ in the mean and in the worst case."""
-    statistic = "regret of alpha-ReQ less that of RankMe, in points"
-    reductions: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        f"mean {statistic}": lambda r: (r[0] - r[1]).mean(axis=0),
-        f"worst {statistic}": lambda r: r[0].max(axis=0) - r[1].max(axis=0),
-    }
-    for name, reduce in reductions.items():
-        yield _sweep_finding(evidence, ("alpha_req", "rankme"), name, reduce, (0, inf))
+    both, statistic = ("alpha_req", "rankme"), "regret of alpha-ReQ less that of RankMe, in points"
+    yield _sweep_finding(
+        evidence, both, f"mean {statistic}", lambda r: (r[0] - r[1]).mean(axis=0), (0, inf)
+    )
+    yield _sweep_finding(
+        evidence,
+        both,
+        f"worst {statistic}",
+        lambda r: r[0].max(axis=0) - r[1].max(axis=0),
+        (0, inf),
+    )
 
 
 def _sweep_finding(
@@ -124,16 +133,15 @@ def _sweep_finding(
 ) -> Finding:
     """A statistic of regrets (metrics, sweeps, B), resampled over sweeps and over their runs."""
     sweeps = [
-        group
-        for group in evidence.sweeps
-        if evidence.source and len(group.runs) >= RUNS_OF_SWEEP
-        if set(metrics) <= set(group.scores().dropna(axis=1))
+        (group, source)
+        for group, source in _labelled(evidence.sweeps, "source")
+        if len(group.runs) >= RUNS_OF_SWEEP and set(metrics) <= set(group.scores().dropna(axis=1))
     ]
     kind = f"sweeps of {RUNS_OF_SWEEP} or more runs with labels"
     if reason := _too_few(len(sweeps), SWEEPS, kind):
         return Finding("all sweeps", statistic, n=len(sweeps), within=within, reason=reason)
     generator = np.random.default_rng(SEED)
-    found = [_regrets(g, str(evidence.source), metrics, generator) for g in sweeps]
+    found = [_regrets(group, source, metrics, generator) for group, source in sweeps]
     observed, resampled = zip(*found, strict=True)
     value = reduce(np.stack(observed, axis=1)[:, :, None])[0]
     regrets = np.stack(resampled, axis=1)
@@ -146,36 +154,37 @@ def _regrets(
     group: Group, source: str, metrics: tuple[str, ...], generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Regrets on the source in points: (metrics,) and, of resampled runs, (metrics, B)."""
-    top1, score = group.accuracy[source].to_numpy(float), group.scores()
+    top1, score = group.top1(source), group.scores()
+    by_top1 = np.argsort(-top1, kind="stable")
+    orders = [np.argsort(-score[metric].to_numpy(float), kind="stable") for metric in metrics]
+
+    def regrets(counts: np.ndarray) -> np.ndarray:
+        best = top1[first(counts, by_top1)]
+        return _POINTS * np.stack([best - top1[first(counts, order)] for order in orders])
+
     # Sweeps of as many runs share their resamples, which must not move together.
-    counts = generator.permutation(resample_counts(len(top1)))
-    every = np.ones((1, len(top1)))
-    found = []
-    for rows in (every, counts):
-        best = top1[first(rows, np.argsort(-top1, kind="stable"))]
-        orders = [np.argsort(-score[metric].to_numpy(float), kind="stable") for metric in metrics]
-        found.append(_POINTS * np.stack([best - top1[first(rows, order)] for order in orders]))
-    return found[0][:, 0], found[1]
+    resampled = regrets(generator.permutation(resample_counts(len(top1))))
+    return regrets(np.ones((1, len(top1))))[:, 0], resampled
 
 
 @_claim("C5", "mean over targets: loses < 0.5 points for VICReg and its kin, < 1 for SimCLR")
 def matches_source_oracle(evidence: Evidence) -> Iterator[Finding]:
     """On the targets, RankMe matches the source's accuracy as a selector."""
     statistic = "top-1 of RankMe's run less that of the source oracle's, in points"
-    for group in evidence.methods:
-        if group.method not in MATCHES or not evidence.source or MEAN not in group.roles:
+    for group, source in _labelled(evidence.methods, "source"):
+        if group.method not in MATCHES or MEAN not in group.roles:
             continue
         scope, within = f"{group.method}, {MEAN}", (MATCHES[group.method], inf)
         n = len(group.runs)
         if reason := _too_few(n, RUNS_TO_SELECT):
             yield Finding(scope, statistic, n=n, within=within, reason=reason)
             continue
-        oods = _POINTS * group.accuracy[MEAN].to_numpy(float)
-        by_rank = np.argsort(-group.runs["rankme"].to_numpy(float), kind="stable")
-        by_source = np.argsort(-group.accuracy[evidence.source].to_numpy(float), kind="stable")
+        top1 = _POINTS * group.top1(MEAN)
+        by_rank = np.argsort(-group.rank, kind="stable")
+        by_source = np.argsort(-group.top1(source), kind="stable")
         counts = resample_counts(n)
-        gains = oods[first(counts, by_rank)] - oods[first(counts, by_source)]
-        value = oods[by_rank[0]] - oods[by_source[0]]
+        gains = top1[first(counts, by_rank)] - top1[first(counts, by_source)]
+        value = top1[by_rank[0]] - top1[by_source[0]]
         yield Finding(scope, statistic, value, *percentile_interval(gains), n, within)
 
 
@@ -185,9 +194,8 @@ def rank_carries_over(evidence: Evidence) -> Iterator[Finding]:
     targets = evidence.results.loc[evidence.results["role"] == "target", "dataset"].unique()
     for group in evidence.methods:
         for target in targets:
-            there = evidence.column(group, target, "rankme_on_dataset")
-            here = group.runs["rankme"].to_numpy(float)
-            yield _correlation(f"{group.method}, {target}", here, there, 0.99, "pearson")
+            columns = "rankme", "rankme_on_dataset"
+            yield _correlation(evidence, group, target, columns, 0.99, "pearson")
 
 
 @_claim("C7", "at 12.5 samples a dimension or fewer, half the samples move RankMe by < 2 %")
@@ -213,51 +221,40 @@ def samples_suffice(evidence: Evidence) -> Iterator[Finding]:
 @_claim("C8", "rho > .7 in each method on each dataset")
 def train_predicts_test(evidence: Evidence) -> Iterator[Finding]:
     """Accuracy on training images predicts that on test images."""
-    yield from _accuracies(evidence, "train_top1", 0.7)
+    for group, dataset in _labelled(evidence.methods, "source", "target"):
+        yield _correlation(evidence, group, dataset, ("train_top1", "top1"), 0.7)
 
 
 @_claim("C9", "rho > .9 in each method on each dataset")
 def embedding_follows_representation(evidence: Evidence) -> Iterator[Finding]:
     """Accuracy from embeddings is near-monotone in that from representations."""
-    yield from _accuracies(evidence, "top1_embedding", 0.9)
-
-
-def _accuracies(evidence: Evidence, column: str, above: float) -> Iterator[Finding]:
-    for group in evidence.methods:
-        for dataset, role in group.roles.items():
-            if role != "mean":
-                other = evidence.column(group, dataset, column)
-                top1 = group.accuracy[dataset].to_numpy(float)
-                yield _correlation(f"{group.method}, {dataset}", other, top1, above)
+    for group, dataset in _labelled(evidence.methods, "source", "target"):
+        yield _correlation(evidence, group, dataset, ("top1_embedding", "top1"), 0.9)
 
 
 @_claim("C10", "rho > 0 in each method on each dataset for both, p <= .05")
 def other_readouts(evidence: Evidence) -> Iterator[Finding]:
     """The relation survives an MLP and nearest neighbours as read-outs."""
-    for group in evidence.methods:
-        rank = group.runs["rankme"].to_numpy(float)
-        for dataset, role in group.roles.items():
-            for readout in ("knn", "mlp"):
-                if role != "mean":
-                    top1 = evidence.column(group, dataset, f"top1_{readout}")
-                    yield _correlation(f"{group.method}, {dataset}, {readout}", rank, top1, 0.0)
+    for group, dataset in _labelled(evidence.methods, "source", "target"):
+        for readout in ("knn", "mlp"):
+            found = _correlation(evidence, group, dataset, ("rankme", f"top1_{readout}"), 0.0)
+            yield replace(found, scope=f"{found.scope}, {readout}")
 
 
 @_claim("C11", "source: slope within 1 point a doubling of RankMe in each method")
 def plateau_above_classes(evidence: Evidence) -> Iterator[Finding]:
     """Accuracy is on a plateau once the rank exceeds the number of classes."""
     statistic = "slope above the number of classes, in points a doubling of RankMe"
-    source, within = evidence.source, (-1.0, 1.0)
-    for group in evidence.methods if source else ():
-        classes = 1 / evidence.column(group, str(source), "chance")
-        rank, top1 = group.runs["rankme"].to_numpy(float), group.accuracy[source].to_numpy(float)
-        above = rank > classes
-        n, scope = int(above.sum()), f"{group.method}, {source}"
+    within = (-1.0, 1.0)
+    for group, source in _labelled(evidence.methods, "source"):
+        above = group.rank > 1 / evidence.column(group, source, "chance")
+        rank, top1 = group.rank[above], _POINTS * group.top1(source)[above]
+        scope, n = f"{group.method}, {source}", len(rank)
         reason = _too_few(n, RUNS_OF_METHOD, "runs of RankMe above the classes")
-        if reason := reason or ("" if np.ptp(rank[above]) else "RankMe is the same in all runs"):
+        if reason := reason or ("" if np.ptp(rank) else "RankMe is the same in all runs"):
             yield Finding(scope, statistic, n=n, within=within, reason=reason)
             continue
-        fit = linregress(np.log2(rank[above]), _POINTS * top1[above])
+        fit = linregress(np.log2(rank), top1)
         half = float(t.ppf((1 + CONFIDENCE) / 2, n - 2) * fit.stderr)
         yield Finding(scope, statistic, fit.slope, fit.slope - half, fit.slope + half, n, within)
 
@@ -269,14 +266,13 @@ def plateau_above_classes(evidence: Evidence) -> Iterator[Finding]:
 )
 def no_good_run_of_low_rank(evidence: Evidence) -> Iterator[Finding]:
     """No run of low rank is good; runs of full rank may be bad."""
-    source, names = evidence.source, ("top1", "top1_low", "top1_high")
-    for group in evidence.methods if source else ():
-        scope, n = f"{group.method}, {source}", len(group.runs)
+    for group, source in _labelled(evidence.methods, "source"):
+        scope, n, rank = f"{group.method}, {source}", len(group.runs), group.rank
         if reason := _too_few(n, RUNS_TO_SELECT):
             yield Finding(scope, "points behind the best run", n=n, reason=reason)
             continue
-        rank = group.runs["rankme"].to_numpy(float)
-        bounds = np.stack([_POINTS * evidence.column(group, str(source), c) for c in names])
+        names = ("top1", "top1_low", "top1_high")
+        bounds = np.stack([_POINTS * evidence.column(group, source, name) for name in names])
         low, full = rank < rank.max() / 2, rank > 0.9 * rank.max()
         yield _gap(scope, "best run of low rank: points behind the best", bounds, low, 1, max)
         worst = _gap(scope, "worst run of full rank: points behind the best", bounds, full, 5, min)
@@ -315,31 +311,28 @@ def another_source(evidence: Evidence) -> Iterator[Finding]:
 def fails_across_methods(evidence: Evidence) -> Iterator[Finding]:
     """RankMe does not compare runs of different methods (negative control)."""
     statistic = "mean rho within methods less rho across them"
-    source = evidence.source
-    usable = [g for g in evidence.methods if source and len(g.runs) >= RUNS_OF_METHOD]
-    if reason := _too_few(len(usable), 2, f"methods of {RUNS_OF_METHOD} or more runs"):
-        yield Finding("all methods", statistic, n=len(usable), reason=reason)
+    found = list(_labelled(evidence.methods, "source"))
+    columns = [np.stack([group.rank, group.top1(source)], axis=1) for group, source in found]
+    columns = [part for part in columns if len(part) >= RUNS_OF_METHOD]
+    if reason := _too_few(len(columns), 2, f"methods of {RUNS_OF_METHOD} or more runs"):
+        yield Finding("all methods", statistic, n=len(columns), reason=reason)
         return
     generator = np.random.default_rng(SEED)
-    columns = [
-        np.stack([g.runs["rankme"].to_numpy(float), g.accuracy[source].to_numpy(float)], axis=1)
-        for g in usable
-    ]
-    counts = [generator.permutation(resample_counts(len(part))) for part in columns]
-    value = _rho_gap(columns, [np.ones((1, len(part))) for part in columns])[0]
+    sizes = [len(part) for part in columns]
+    counts = np.hstack([generator.permutation(resample_counts(size)) for size in sizes])
+    value = _rho_gap(columns, np.ones((1, sum(sizes))))[0]
     # In blocks: all ranks of ten thousand runs in all resamples at once would take gigabytes.
-    blocks = [
-        _rho_gap(columns, [part[start : start + _BLOCK] for part in counts])
-        for start in range(0, RESAMPLES, _BLOCK)
-    ]
+    blocks = [_rho_gap(columns, counts[i : i + _BLOCK]) for i in range(0, RESAMPLES, _BLOCK)]
     interval = percentile_interval(np.concatenate(blocks))
-    n = sum(map(len, columns))
-    yield Finding("all methods", statistic, float(value), *interval, n, (0, inf))
+    yield Finding("all methods", statistic, float(value), *interval, sum(sizes), (0, inf))
 
 
-def _rho_gap(columns: list[np.ndarray], counts: list[np.ndarray]) -> np.ndarray:
-    within = np.mean([_rho(c, w) for c, w in zip(columns, counts, strict=True)], axis=0)
-    result: np.ndarray = within - _rho(np.concatenate(columns), np.concatenate(counts, axis=1))
+def _rho_gap(columns: list[np.ndarray], counts: np.ndarray) -> np.ndarray:
+    """Mean rho within methods less rho across them in each resample (B, n) of all runs, (B,)."""
+    ends = np.cumsum([len(part) for part in columns])[:-1]
+    parts = zip(columns, np.split(counts, ends, axis=1), strict=True)
+    within = np.mean([_rho(*part) for part in parts], axis=0)
+    result: np.ndarray = within - _rho(np.concatenate(columns), counts)
     return result
 
 

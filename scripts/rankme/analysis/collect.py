@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from numbers import Number
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +12,7 @@ import pandas as pd
 from rankme.analysis.curves import CONVERGENCE, SPECTRA, TRAINING
 from rankme.analysis.records import Record
 from rankme.analysis.tables import STUDY_COLUMNS, study_label
-from rankme.artefacts import RunFiles, Tree, read_training_log
+from rankme.artefacts import Tree, read_training_log
 from rankme.errors import UserError
 from rankme.metrics import METRICS
 from rankme.plugins import files as plugin_files
@@ -26,40 +24,26 @@ from rankme.study.study import Study
 LAYERS: dict[Layer, str] = {"embedding": "", "representation": "_representation"}
 """What the columns of a layer's metrics end in."""
 
-RUN_COLUMNS = (
-    *STUDY_COLUMNS,
-    "method",
-    "run",
-    "sweep",
-    "seed",
-    "status",
-    "control",
-    "dataset",
-    "role",
-    *(metric + ending for ending in LAYERS.values() for metric in METRICS),
-)
+RUN = ("method", "run", "sweep", "seed", "status", "control")
+DATASET = ("dataset", "role")
 OTHER_READOUTS = tuple(name for name in READOUTS if name != MAIN_READOUT)
-DATASET_COLUMNS = (
-    "dataset",
-    "role",
+
+_ACCURACY = ("measure", "top1", "top1_low", "top1_high", "confidence", "top5", "n", "chance")
+_ON_DATASET = (
     "rankme_on_dataset",
-    "measure",
-    "top1",
-    "top1_low",
-    "top1_high",
-    "confidence",
-    "top5",
-    "n",
-    "chance",
+    *_ACCURACY,
     "train_top1",
     *(f"top1_{name}{end}" for name in OTHER_READOUTS for end in ("", "_low", "_high")),
-    "accuracy_file",
 )
+DATASET_COLUMNS = (*DATASET, *_ON_DATASET, "accuracy_file")
 """What describes the row's dataset, or the run on it; all else describes the run."""
 
 COLUMNS = (
-    *RUN_COLUMNS,
-    *(name for name in DATASET_COLUMNS if name not in ("dataset", "role", "accuracy_file")),
+    *STUDY_COLUMNS,
+    *RUN,
+    *DATASET,
+    *(metric + ending for ending in LAYERS.values() for metric in METRICS),
+    *_ON_DATASET,
     "rankme_file",
     "accuracy_file",
 )
@@ -140,21 +124,15 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return table[fixed].infer_objects().join(table.drop(columns=fixed))
 
 
-@dataclass(frozen=True)
 class _RunResults:
     """What the files of one run say, each read once."""
 
-    study: Study
-    run: Run
-    results: Path
-
-    @cached_property
-    def files(self) -> RunFiles:
-        return Tree(self.results).run(self.run.method, self.run.name)
-
-    @cached_property
-    def ranks(self) -> Record:
-        return Record(self.files.ranks, "RANKME_EVAL")
+    def __init__(self, study: Study, run: Run, results: Path) -> None:
+        self.study, self.run, self.results = study, run, results
+        self.files = Tree(results).run(run.method, run.name)
+        self.ranks = Record(self.files.ranks, "RANKME_EVAL")
+        self._keys = run.method, run.name
+        self._embedding = "datasets", study.source, "embedding"
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows of `results_table`."""
@@ -184,14 +162,6 @@ class _RunResults:
         for row in self.ranks.objects(*self._embedding, "convergence"):
             measured = (row.get(name) for name in ("samples", "mean", "std", "draws"))
             yield *self._keys, self._dimension, *measured
-
-    @property
-    def _keys(self) -> tuple[str, str]:
-        return self.run.method, self.run.name
-
-    @property
-    def _embedding(self) -> tuple[str, ...]:
-        return "datasets", self.study.source, "embedding"
 
     @property
     def _dimension(self) -> int:
@@ -232,39 +202,25 @@ class _RunResults:
 
 def _accuracy_columns(accuracy: Record) -> dict[str, Any]:
     measure = accuracy.get("metric", kind=str)
-    low, high = accuracy.interval()
-    columns = {
-        **{key: accuracy.get(key, kind=Number) for key in ("confidence", "n", "chance")},
-        "measure": measure,
-        "top1": accuracy.get(measure, kind=Number),
-        "top1_low": low,
-        "top1_high": high,
-        "top5": accuracy.get("top5", kind=Number) if measure == "top1" else None,
-        "train_top1": accuracy.get(f"train_{measure}", kind=Number),
-    }
-    for name in accuracy.get("readouts", kind=dict):
-        if name in OTHER_READOUTS:
-            low, high = accuracy.interval("readouts", name)
-            columns |= {
-                f"top1_{name}": accuracy.get("readouts", name, measure, kind=Number),
-                f"top1_{name}_low": low,
-                f"top1_{name}_high": high,
-            }
+    columns = {key: accuracy.get(key, kind=Number) for key in ("confidence", "n", "chance")}
+    columns["measure"] = measure
+    columns["top1"] = accuracy.get(measure, kind=Number)
+    columns["top1_low"], columns["top1_high"] = accuracy.interval()
+    columns["top5"] = accuracy.get("top5", kind=Number) if measure == "top1" else None
+    columns["train_top1"] = accuracy.get(f"train_{measure}", kind=Number)
+    for name in set(OTHER_READOUTS).intersection(accuracy.get("readouts", kind=dict)):
+        top1 = f"top1_{name}"
+        columns[top1] = accuracy.get("readouts", name, measure, kind=Number)
+        columns[f"{top1}_low"], columns[f"{top1}_high"] = accuracy.interval("readouts", name)
     return columns
 
 
 def _hyperparameters(settings: RunSettings) -> dict[str, Any]:
     """One column a hyperparameter; a name that is taken gets its section in front."""
-    columns = {_column(name, "training"): value for name, value in settings.training}
-    columns |= {_column(name, "method"): value for name, value in settings.hyperparameters}
+    columns = {}
+    for section, own in (("training", settings.training), ("method", settings.hyperparameters)):
+        columns |= {f"{section}_{key}" if key in COLUMNS else key: value for key, value in own}
     for section in ("encoder", "projector", "augmentation"):
-        columns |= {f"{section}_{name}": value for name, value in getattr(settings, section)}
-    return {name: _cell(value) for name, value in columns.items()}
-
-
-def _column(name: str, section: str) -> str:
-    return f"{section}_{name}" if name in COLUMNS else name
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, tuple | list | dict) else value
+        columns |= {f"{section}_{key}": value for key, value in getattr(settings, section)}
+    lists = (tuple, list, dict)
+    return {k: json.dumps(v) if isinstance(v, lists) else v for k, v in columns.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rankme.analysis.collect import DATASET_COLUMNS, LAYERS
+from rankme.analysis.collect import DATASET, DATASET_COLUMNS, LAYERS, RUN
 from rankme.metrics import METRICS
 from rankme.metrics.rankme import COLLAPSED_RANKME
 from rankme.study.runs import DEFAULT
@@ -17,19 +17,7 @@ MEAN = "mean over targets"
 NON_DEGENERATE = "non-degenerate"
 ALL_RUNS = "all"
 KEYS = ("method", "sweep", "dataset", "role", "runs")
-NEEDED_COLUMNS = (
-    "method",
-    "run",
-    "sweep",
-    "seed",
-    "status",
-    "control",
-    "dataset",
-    "role",
-    "rankme",
-    "top1",
-    "chance",
-)
+NEEDED_COLUMNS = (*RUN, *DATASET, "rankme", "top1", "chance")
 
 
 @dataclass(frozen=True)
@@ -52,10 +40,22 @@ class Group:
     roles: dict[str, str]
     columns: dict[str, tuple[str, str]]
 
+    @property
+    def rank(self) -> np.ndarray:
+        """RankMe on the source, (n,)."""
+        return self.runs["rankme"].to_numpy(float)
+
+    def top1(self, dataset: str) -> np.ndarray:
+        """Accuracy on one dataset, (n,)."""
+        return self.accuracy[dataset].to_numpy(float)
+
     def scores(self) -> pd.DataFrame:
         """A column for each metric, higher where it promises the better model."""
-        turned = {c: _score(metric, self.runs[c]) for c, (metric, _) in self.columns.items()}
-        return pd.DataFrame(turned, index=self.runs.index, dtype=float)
+        scored = {
+            column: self.runs[column].astype(float).map(METRICS[metric].score)
+            for column, (metric, _) in self.columns.items()
+        }
+        return pd.DataFrame(scored, index=self.runs.index, dtype=float)
 
     def key(self, dataset: str) -> dict[str, str]:
         """The columns `KEYS` of a row about one dataset."""
@@ -90,10 +90,6 @@ def metric_columns(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
     }
 
 
-def _score(metric: str, values: pd.Series) -> np.ndarray:
-    return np.array([METRICS[metric].score(value) for value in values.to_numpy(float)])
-
-
 def with_mean_over_targets(results: pd.DataFrame) -> pd.DataFrame:
     """Append a row for each run: dataset `MEAN`, role "mean", top1 and chance averaged.
 
@@ -123,8 +119,7 @@ def groups(results: pd.DataFrame) -> Iterator[Group]:
     settings. Every group comes twice: without its degenerate runs (it may then be empty), and with
     all.
     """
-    runs = runs_of(results)
-    runs.index = pd.MultiIndex.from_frame(runs[["method", "run"]], names=[None, None])
+    runs = runs_of(results).set_index(["method", "run"], drop=False).rename_axis([None, None])
     points = with_mean_over_targets(without_controls(results))
     labelled = points[points["top1"].notna()]
     named = labelled[["dataset", "role"]].drop_duplicates().astype(str)
@@ -133,7 +128,8 @@ def groups(results: pd.DataFrame) -> Iterator[Group]:
     accuracy = accuracy.reindex(index=runs.index, columns=list(roles))
     for method, of_method in runs.groupby("method", sort=False):
         columns = metric_columns(of_method)
-        for sweep in _sweeps(of_method):
+        sweeps = of_method["sweep"].unique()
+        for sweep in (ALL_SWEEPS, *sweeps[sweeps != DEFAULT]):
             pooled = sweep == ALL_SWEEPS
             members = of_method[pooled | of_method["sweep"].isin([sweep, DEFAULT])]
             for subset in (NON_DEGENERATE, ALL_RUNS):
@@ -152,8 +148,3 @@ def rows_by_group(results: pd.DataFrame, compute: _Compute) -> list[dict[str, An
             before, found = members, list(compute(group))
         rows += [group.key(dataset) | row for dataset, row in found]
     return rows
-
-
-def _sweeps(of_method: pd.DataFrame) -> list[str]:
-    """All runs of a method together, then each of its sweeps."""
-    return [ALL_SWEEPS, *(sweep for sweep in of_method["sweep"].unique() if sweep != DEFAULT)]

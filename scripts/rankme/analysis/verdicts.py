@@ -9,23 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rankme.analysis.groups import ALL_SWEEPS, NON_DEGENERATE, Group, groups
+from rankme.analysis.groups import (
+    ALL_SWEEPS,
+    NON_DEGENERATE,
+    Group,
+    groups,
+    with_mean_over_targets,
+)
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 OVERALL = "overall"
-COLUMNS = (
-    "claim",
-    "scope",
-    "statement",
-    "criterion",
-    "statistic",
-    "value",
-    "low",
-    "high",
-    "n",
-    "verdict",
-    "reason",
-)
 SIGNIFICANT = 0.05
 
 _WEAKEST_FIRST = (NOT_REPRODUCED, UNDECIDED, REPRODUCED)
@@ -105,10 +98,8 @@ class Evidence:
         return [group for group in self.groups if group.sweep != ALL_SWEEPS]
 
     @cached_property
-    def source(self) -> str | None:
-        """Name of the source; None where it has no labels."""
-        rows = self.results[(self.results["role"] == "source") & self.results["top1"].notna()]
-        return None if rows.empty else str(rows["dataset"].iloc[0])
+    def _points(self) -> pd.DataFrame:
+        return with_mean_over_targets(self.results)
 
     def non_degenerate_rows(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of a table by "method" and "run" that are about non-degenerate runs."""
@@ -116,10 +107,13 @@ class Evidence:
         return table[pd.MultiIndex.from_frame(table[["method", "run"]]).isin(kept)]
 
     def column(self, group: Group, dataset: str, name: str) -> np.ndarray:
-        """A column of `results` on one dataset, for the runs of a group, (n,); NaN if unknown."""
+        """A column of `results` on one dataset, for the runs of a group, (n,); NaN if unknown.
+
+        On the mean over targets it is RankMe or "top1" alone.
+        """
         if name not in self.results:
             return np.full(len(group.runs), nan)
-        rows = self.results[self.results["dataset"] == dataset]
+        rows = self._points[self._points["dataset"] == dataset]
         values = rows.set_index(["method", "run"])[name].reindex(group.runs.index)
         return values.to_numpy(float)
 
@@ -138,7 +132,7 @@ class Claim:
 
 
 def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
-    """The claims on the evidence, as a table of `COLUMNS`.
+    """The claims on the evidence, as a table.
 
     A claim's first row, of scope `OVERALL`, is its verdict: that of its weakest finding, so that it
     is reproduced only if it is everywhere, and not reproduced if it is refuted anywhere. Where a
@@ -151,7 +145,7 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
         weakest = min(judged, key=lambda entry: (_WEAKEST_FIRST.index(entry[1]), entry[0].margin()))
         rows.append(_row(claim, OVERALL, *weakest))
         rows += [_row(claim, entry[0].scope, *entry) for entry in judged]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows)
 
 
 def _row(claim: Claim, scope: str, finding: Finding, verdict: str, reason: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from rankme.data.progress import Progress
+from rankme.data.progress import progress
 from rankme.errors import UserError, one_line
 from rankme.files import atomic
 from rankme.study.datasets import Archive
@@ -58,12 +58,12 @@ def _download(archive: Archive, file: Path) -> None:
     with atomic(file) as whole:
         with (
             urlopen(archive.url, timeout=_TIMEOUT_SECONDS) as response,
-            Progress(file.name, response.length or 0, "bytes") as progress,
+            progress(file.name, response.length or 0, "bytes") as advance,
             whole.open("wb") as stream,
         ):
             while chunk := response.read(_CHUNK_BYTES):
                 stream.write(chunk)
-                progress.advance(len(chunk))
+                advance(len(chunk))
             if response.length:
                 raise ConnectionError(f"connection ended {response.length:,} bytes too early")
         _refuse_another(whole, archive, archive.url, "the file was removed, run again or elsewhere")

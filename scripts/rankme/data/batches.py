@@ -25,8 +25,14 @@ class DeviceBatches:
     the memory map: a batch that was announced by `prefetch` is gathered by a thread and copied
     while the device computes. On the CPU the memory map itself is used, without a copy.
 
+    Args:
+        images: uint8 (N, H, W, 3), usually a memory map.
+        labels: int64 (N,), or uint8 (N, C) of 0 and 1.
+        device: where batches are wanted.
+        stream: whether to stream; None for the rule above.
+
     Attributes:
-        labels: int64 (N,), or uint8 (N, C) of 0 and 1, on the device.
+        labels: on the device.
     """
 
     def __init__(
@@ -36,14 +42,6 @@ class DeviceBatches:
         device: torch.device,
         stream: bool | None = None,
     ) -> None:
-        """Take uint8 images (N, H, W, 3) and their labels.
-
-        Args:
-            images: of the split, usually a memory map.
-            labels: of the split.
-            device: where batches are wanted.
-            stream: whether to stream; None for the rule above.
-        """
         self.labels = _wrap(labels).to(device)
         self._images = _wrap(images)
         streamed = not _fits(images, device) if stream is None else stream

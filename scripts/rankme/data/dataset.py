@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rankme.artefacts import DATASET, FORMAT
 from rankme.errors import UserError
 from rankme.files import read_json
-
-RECORD = "DATASET"
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,9 @@ class Dataset:
     metric: str = "top1"
 
 
-def images_file(folder: Path, split: str) -> Path:
-    """Where a split's images are."""
-    return folder / f"{split}_images.npy"
-
-
-def labels_file(folder: Path, split: str) -> Path:
-    """Where a split's labels are."""
-    return folder / f"{split}_labels.npy"
+def array_file(folder: Path, split: str, part: str) -> Path:
+    """Where the "images" or the "labels" of a split are."""
+    return folder / f"{split}_{part}.npy"
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -65,19 +58,15 @@ def load_dataset(folder: Path) -> Dataset:
     Raises:
         UserError: the folder holds no data set, or its arrays are missing or torn.
     """
-    folder = Path(folder)
-    record = read_json(folder / RECORD)
-    if record.get("artefact") != RECORD or record.get("format") != FORMAT:
+    record = read_json(folder / DATASET)
+    if record.get("artefact") != DATASET or record.get("format") != FORMAT:
         raise UserError(
-            f"{folder / RECORD}: is {record.get('artefact')!r} of format {record.get('format')!r}, "
-            f"expected {RECORD!r} of format {FORMAT}; {_remedy(folder)}"
+            f"{folder / DATASET}: is {record.get('artefact')!r} of format {record.get('format')!r},"
+            f" expected {DATASET!r} of format {FORMAT}; {_remedy(folder)}"
         )
+    names = ("name", "classes", "image_size", "normalisation", "digest")
     return Dataset(
-        name=record["name"],
-        classes=record["classes"],
-        image_size=record["image_size"],
-        normalisation=record["normalisation"],
-        digest=record["digest"],
+        **{name: record[name] for name in names},
         splits={name: _open_split(folder, name, record) for name in record["splits"]},
         metric=record["declaration"]["metric"],
     )
@@ -85,11 +74,11 @@ def load_dataset(folder: Path) -> Dataset:
 
 def _open_split(folder: Path, name: str, record: dict[str, Any]) -> Split:
     count, size = record["splits"][name]["count"], record["image_size"]
-    images = _open(images_file(folder, name), (count, size, size, 3), np.uint8)
-    if record["declaration"]["metric"] == "map":
-        shape = (count, len(record["classes"]))
-        return Split(images, _open(labels_file(folder, name), shape, np.uint8))
-    return Split(images, _open(labels_file(folder, name), (count,), np.int64))
+    images = _open(array_file(folder, name, "images"), (count, size, size, 3), np.uint8)
+    several = record["declaration"]["metric"] == "map"
+    shape = (count, len(record["classes"])) if several else (count,)
+    labels = _open(array_file(folder, name, "labels"), shape, np.uint8 if several else np.int64)
+    return Split(images, labels)
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -99,7 +88,7 @@ def _open(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         raise UserError(f"{path}: missing or torn ({error}); {_remedy(path.parent)}") from error
     if array.shape != shape or array.dtype != dtype:
         raise UserError(
-            f"{path}: holds {array.dtype} {array.shape}, but {RECORD} says {np.dtype(dtype)} "
+            f"{path}: holds {array.dtype} {array.shape}, but {DATASET} says {np.dtype(dtype)} "
             f"{shape}; {_remedy(path.parent)}"
         )
     return array

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-_TRANSPARENT_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
-
 
 @dataclass
 class Chunk:
@@ -40,7 +38,9 @@ def decode_chunk(items: Sequence[str] | np.ndarray, size: int) -> Chunk:
         size: height and width of the result in pixels.
     """
     if isinstance(items, np.ndarray):
-        return Chunk(_resized(items, size))
+        if items.shape[1:3] == (size, size):
+            return Chunk(np.ascontiguousarray(items))
+        return Chunk(np.stack([fit(Image.fromarray(image), size) for image in items]))
     images = np.empty((len(items), size, size, 3), dtype=np.uint8)
     bad: dict[int, str] = {}
     for row, file in enumerate(items):
@@ -52,17 +52,11 @@ def decode_chunk(items: Sequence[str] | np.ndarray, size: int) -> Chunk:
     return Chunk(images[: len(items) - len(bad)], bad)
 
 
-def _resized(images: np.ndarray, size: int) -> np.ndarray:
-    if images.shape[1:3] == (size, size):
-        return np.ascontiguousarray(images)
-    return np.stack([fit(Image.fromarray(image), size) for image in images])
-
-
 def decode(file: str, size: int) -> np.ndarray:
     """The image in a file as uint8 (size, size, 3).
 
-    The shorter side is resized (bicubic, antialiased) and the centre cropped. Tags
-    about orientation are ignored, as torchvision's loaders do.
+    The shorter side is resized (bicubic, antialiased) and the centre cropped. Tags about
+    orientation are ignored, as torchvision's loaders do.
     """
     with Image.open(file) as image:
         return fit(to_rgb(image), size)
@@ -81,7 +75,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         return _scaled_to_8_bit(image).convert("RGB")
-    if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
+    if image.has_transparency_data:
         opaque = image.convert("RGBA")
         white = Image.new("RGBA", opaque.size, "white")
         return Image.alpha_composite(white, opaque).convert("RGB")

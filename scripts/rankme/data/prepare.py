@@ -1,6 +1,6 @@
 """Decode a data set once, into uint8 arrays that every later step maps into memory.
 
-A preparation that was killed is taken up where it was: see `rankme.data.partial`.
+A preparation that was killed is taken up where it was: see `rankme.data.arrays`.
 """
 
 import errno
@@ -8,7 +8,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from rankme.artefacts import DATASET, save_record
 from rankme.data.archives import fetch_folder
-from rankme.data.arrays import Decoded, decode_split, origin_of
-from rankme.data.dataset import FORMAT, RECORD, images_file, labels_file
-from rankme.data.partial import bytes_so_far, publish, remove_leftovers, take_back
-from rankme.data.raw import RawDataset, RawSplit, require_root
+from rankme.data.arrays import SplitArray
+from rankme.data.dataset import array_file
+from rankme.data.raw import RawDataset, require_root
 from rankme.data.validate import refuse_small_classes, validate
 from rankme.errors import UserError
-from rankme.files import atomic, write_json
+from rankme.files import atomic
 from rankme.study.datasets import Declaration, expand_root
 
 _log = logging.getLogger(__name__)
@@ -59,17 +58,15 @@ def prepare(name: str, declaration: Declaration, output: Path, workers: int) -> 
         raw: RawDataset = reader.read(root, declaration.size, declaration.options)
         validate(raw, declaration)
         with _full_disk_explained(output):
-            decoded = _decode_splits(raw, declaration, output, workers)
-            _refuse_bad_images(raw, decoded, declaration.skip_unreadable, output)
-            labels = _labels(raw, decoded)
+            arrays = _decode_splits(raw, declaration, output, workers)
+            _refuse_bad_images(arrays, declaration.skip_unreadable)
             if raw.labelled:
-                refuse_small_classes(raw.classes, labels)
-            record = _record(name, declaration, raw, decoded, labels, root)
-            _publish(output, labels, record)
+                refuse_small_classes(raw.classes, {n: array.labels for n, array in arrays.items()})
+            _publish(output, arrays, _record(name, declaration, raw, arrays, root))
     except UserError as error:
         raise UserError(f"data set {name}: {error}") from error
-    parts = [f"{len(part):,} {split}" for split, part in labels.items()]
-    _log.info("%s: %s images of %d classes in %s", name, ", ".join(parts), len(raw.classes), output)
+    parts = ", ".join(f"{len(array.labels):,} {split}" for split, array in arrays.items())
+    _log.info("%s: %s images of %d classes in %s", name, parts, len(raw.classes), output)
 
 
 @contextmanager
@@ -84,43 +81,34 @@ def _full_disk_explained(output: Path) -> Iterator[None]:
 
 def _decode_splits(
     raw: RawDataset, declaration: Declaration, output: Path, workers: int
-) -> dict[str, Decoded]:
+) -> dict[str, SplitArray]:
     """Decode all splits into arrays that do not have their names yet."""
     output.mkdir(parents=True, exist_ok=True)
-    if not (output / RECORD).exists():
-        for name in raw.splits:
-            take_back(images_file(output, name))
-    size, identity = declaration.size, _identity(declaration)
-    _refuse_full_disk(raw, size, output)
-    return {
-        name: decode_split(
-            name, split, images_file(output, name), size, origin_of(split, identity), workers
-        )
+    arrays = {
+        name: SplitArray(name, split, array_file(output, name, "images"), declaration.size)
         for name, split in raw.splits.items()
     }
-
-
-def _refuse_full_disk(raw: RawDataset, size: int, output: Path) -> None:
-    needed = sum(
-        len(split.images) * 3 * size**2 + split.labels.nbytes - bytes_so_far(images_file(output, n))
-        for n, split in raw.splits.items()
-    )
+    if not (output / DATASET).exists():
+        for array in arrays.values():
+            array.take_back()
+    needed = sum(array.bytes_to_come() for array in arrays.values())
     free = shutil.disk_usage(output).free
     if free < needed:
         raise UserError(
             f"{output}: needs {needed / 1e9:,.2f} GB, the disk has {free / 1e9:,.2f} GB free; "
             "make room, or choose a smaller size"
         )
+    for array in arrays.values():
+        array.decode(_identity(declaration), workers)
+    return arrays
 
 
-def _refuse_bad_images(
-    raw: RawDataset, decoded: dict[str, Decoded], allowed: int, output: Path
-) -> None:
-    bad = [line for name, split in raw.splits.items() for line in _bad_lines(split, decoded[name])]
+def _refuse_bad_images(arrays: dict[str, SplitArray], allowed: int) -> None:
+    bad = [line for array in arrays.values() for line in array.bad_images()]
     if len(bad) <= allowed:
         return
-    for name in raw.splits:
-        remove_leftovers(images_file(output, name))
+    for array in arrays.values():
+        array.remove_leftovers()
     shown = "".join(f"\n  {line}" for line in bad[:_BAD_FILES_SHOWN])
     rest = f"\n  and {len(bad) - _BAD_FILES_SHOWN} more" * (len(bad) > _BAD_FILES_SHOWN)
     raise UserError(
@@ -129,64 +117,43 @@ def _refuse_bad_images(
     )
 
 
-def _bad_lines(split: RawSplit, decoded: Decoded, root: Path | None = None) -> list[str]:
-    """The bad images of a split and what is wrong with each, by their paths below `root`."""
-    files = {row: split.images[row] for row in decoded.bad}
-    shown = {row: os.path.relpath(file, root) if root else file for row, file in files.items()}
-    return [f"{shown[row]}: {reason}" for row, reason in decoded.bad.items()]
-
-
-def _labels(raw: RawDataset, decoded: dict[str, Decoded]) -> dict[str, np.ndarray]:
-    """The labels of the images that are in the arrays."""
-    return {
-        name: np.delete(split.labels, list(decoded[name].bad), axis=0)
-        for name, split in raw.splits.items()
-    }
-
-
-def _publish(output: Path, labels: dict[str, np.ndarray], record: dict[str, Any]) -> None:
+def _publish(output: Path, arrays: dict[str, SplitArray], record: dict[str, Any]) -> None:
     """Give the arrays their names and write the record; a kill on the way is made good later."""
-    (output / RECORD).unlink(missing_ok=True)
-    for name, values in labels.items():
-        with atomic(labels_file(output, name)) as partial, partial.open("wb") as stream:
-            np.save(stream, values)
-        publish(images_file(output, name))
-    write_json(output / RECORD, record)
-    for name in labels:
-        remove_leftovers(images_file(output, name))
+    (output / DATASET).unlink(missing_ok=True)
+    for name, array in arrays.items():
+        with atomic(array_file(output, name, "labels")) as file, file.open("wb") as stream:
+            np.save(stream, array.labels)
+        array.publish()
+    save_record(output / DATASET, record)
+    for array in arrays.values():
+        array.remove_leftovers()
 
 
 def _record(
     name: str,
     declaration: Declaration,
     raw: RawDataset,
-    decoded: dict[str, Decoded],
-    labels: dict[str, np.ndarray],
+    arrays: dict[str, SplitArray],
     root: Path | None,
 ) -> dict[str, Any]:
     """The content of DATASET; no root and no date, so the same data gives the same file."""
-    for split, values in labels.items():
-        decoded[split].digest.update(np.ascontiguousarray(values).data)
     content = {
         "image_size": declaration.size,
         "classes": raw.classes,
         "splits": {
-            split: {"count": len(labels[split]), "digest": part.digest.hexdigest()}
-            for split, part in decoded.items()
+            split: {"count": len(array.labels), "digest": array.digest}
+            for split, array in arrays.items()
         },
     }
     return {
-        "artefact": RECORD,
-        "format": FORMAT,
+        "artefact": DATASET,
         "name": name,
         "declaration": _identity(declaration),
         **content,
         "digest": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
-        "normalisation": _normalisation(decoded["train"].histogram),
+        "normalisation": _normalisation(arrays["train"].histogram),
         "split": raw.split,
-        "skipped": [
-            line for n, part in decoded.items() for line in _bad_lines(raw.splits[n], part, root)
-        ],
+        "skipped": [line for array in arrays.values() for line in array.bad_images(root)],
     }
 
 

@@ -4,20 +4,19 @@ Image i of a split is made from its own stream of random numbers, seeded by (dat
 i), so it is the same however many are made and whatever the batches are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import Field
 
 from rankme.data.raw import RawDataset, RawSplit
-from rankme.study.settings import List, Rising, Settings
+from rankme.study.settings import List, Rising, Settings, key
 
 Level = Annotated[float, Field(ge=0, le=1)]
 LevelRange = Annotated[tuple[Level, Level], List, Rising]
 TrainCount = Annotated[int, Field(ge=20, description="Training images, the ten classes in turn.")]
 
-_SPLITS = ("train", "test")
 _BATCH = 256
 
 
@@ -25,12 +24,10 @@ class Generated(Settings):
     """Options of a reader that makes its images."""
 
     train_count: TrainCount
-    test_count: int = Field(
-        1024,
-        ge=10,
-        description="Test images, from streams of random numbers that training never uses.",
+    test_count: int = key(
+        1024, "Test images, from streams of random numbers that training never uses.", ge=10
     )
-    seed: int = Field(0, ge=0, description="Seed of the images.")
+    seed: int = key(0, "Seed of the images.", ge=0)
 
 
 _Own = TypeVar("_Own", bound=Generated)
@@ -43,9 +40,8 @@ class Draws:
     Each request advances all images of the batch alike.
     """
 
-    def __init__(self, name: str, seed: int, split: str, indices: np.ndarray) -> None:
-        """One stream for each of `indices` (B,) in `split` of the data set `name`."""
-        place = (int.from_bytes(name.encode()), seed, _SPLITS.index(split))
+    def __init__(self, place: tuple[int, ...], indices: np.ndarray) -> None:
+        """One stream for each of `indices` (B,) of the images at a place: data set, seed, split."""
         self._streams = [np.random.default_rng((*place, int(index))) for index in indices]
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
@@ -67,20 +63,18 @@ def render_dataset(
         size: pixels.
         options: of the reader; the streams of train and of test differ for any seed.
     """
-
-    def batches(split: str, labels: np.ndarray) -> Iterator[np.ndarray]:
-        for start in range(0, len(labels), _BATCH):
-            indices = np.arange(start, min(start + _BATCH, len(labels)))
-            draws = Draws(name, options.seed, split, indices)
-            images = render(draws, labels[indices], size, options)
-            yield np.rint(255 * images.clip(0, 1)).astype(np.uint8)
-
-    def rendered(split: str, count: int) -> RawSplit:
-        labels = np.arange(count, dtype=np.int64) % len(classes)
-        return RawSplit(np.concatenate([*batches(split, labels)]), labels)
-
+    splits = {}
     counts = {"train": options.train_count, "test": options.test_count}
-    return RawDataset(classes, {split: rendered(split, n) for split, n in counts.items()})
+    for number, (split, count) in enumerate(counts.items()):
+        place = int.from_bytes(name.encode()), options.seed, number
+        labels = np.arange(count, dtype=np.int64) % len(classes)
+        images = np.empty((count, size, size, 3), np.uint8)
+        for start in range(0, count, _BATCH):
+            rows = np.arange(start, min(start + _BATCH, count))
+            rendered = render(Draws(place, rows), labels[rows], size, options)
+            images[rows] = np.rint(255 * rendered.clip(0, 1))
+        splits[split] = RawSplit(images, labels)
+    return RawDataset(classes, splits)
 
 
 def pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,14 +93,9 @@ def rotate(x: np.ndarray, y: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray,
 def smooth_noise(draws: Draws, cells: int, size: int) -> np.ndarray:
     """Value noise in [0, 1), (B, size, size): a random grid of `cells` by `cells`, interpolated."""
     grid = draws.uniform(cells + 1, cells + 1)
-    weights = _interpolation(cells, size)
-    return weights @ grid @ weights.T
-
-
-def _interpolation(cells: int, size: int) -> np.ndarray:
-    """Linear weights (size, cells + 1) that take grid points to pixel centres."""
     place = (np.arange(size, dtype=np.float32) + 0.5) / size * cells
-    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells + 1, dtype=np.float32)))
+    weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells + 1, dtype=np.float32)))
+    return weights @ grid @ weights.T
 
 
 def two_colours(

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
@@ -10,27 +12,20 @@ _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Progress:
-    """A bar on a terminal, elsewhere a line in the log now and then."""
+@contextmanager
+def progress(name: str, total: int, unit: str = "images") -> Iterator[Callable[[int], None]]:
+    """Yield what counts on: in a bar on a terminal, elsewhere in a line of the log now and then."""
+    done, next_line = 0, time.monotonic() + _SECONDS_BETWEEN_LINES
 
-    def __init__(self, name: str, total: int, unit: str = "images") -> None:
-        self._name, self._unit = name, unit
-        self._bar = tqdm(
-            total=total, desc=name, unit=f" {unit}", unit_scale=True, disable=None, leave=False
-        )
-        self._total, self._done = total, 0
-        self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+    def advance(count: int) -> None:
+        nonlocal done, next_line
+        bar.update(count)
+        done += count
+        if bar.disable and time.monotonic() > next_line:
+            _log.info("%s: %s of %s %s", name, f"{done:,}", f"{total:,}", unit)
+            next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
 
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def advance(self, count: int) -> None:
-        self._bar.update(count)
-        self._done += count
-        if self._bar.disable and time.monotonic() > self._next_line:
-            done, total = f"{self._done:,}", f"{self._total:,}"
-            _log.info("%s: %s of %s %s", self._name, done, total, self._unit)
-            self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+    with tqdm(
+        total=total, desc=name, unit=f" {unit}", unit_scale=True, disable=None, leave=False
+    ) as bar:
+        yield advance

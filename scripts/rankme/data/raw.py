@@ -3,16 +3,22 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
 from rankme.errors import UserError
+from rankme.study.settings import Settings
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 )
+
+
+class NoOptions(Settings):
+    """It has none."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +103,12 @@ def _refuse(error: OSError) -> NoReturn:
     raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
 
-def label_files(files_by_class: Sequence[Sequence[str]]) -> RawSplit:
-    """The files of class 0, then of class 1, ..., with their labels."""
-    counts = [len(files) for files in files_by_class]
-    labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-    return RawSplit([file for files in files_by_class for file in files], labels)
+def label_folders(root: Path, names: Sequence[str]) -> RawSplit:
+    """The images below root/<name> with the place of the name as their label, name by name.
+
+    Raises:
+        UserError: see `list_images`.
+    """
+    files = [list_images(root / name) for name in names]
+    labels = np.repeat(np.arange(len(names), dtype=np.int64), [len(part) for part in files])
+    return RawSplit(list(chain(*files)), labels)

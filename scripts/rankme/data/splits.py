@@ -12,17 +12,15 @@ from pydantic import Field
 
 from rankme.data.raw import RawSplit
 from rankme.errors import UserError
-from rankme.study.settings import Settings
+from rankme.study.settings import Settings, key
 
-TestFraction = Annotated[
-    float,
-    Field(
-        gt=0,
-        lt=1,
-        description="Fraction of each class in the test split; the set has no official one.",
-    ),
-]
+_FRACTION = "Fraction of each class in the test split; the set has no official one."
+
+TestFraction = Annotated[float, Field(gt=0, lt=1, description=_FRACTION)]
 SplitSeed = Annotated[int, Field(ge=0, description="Seed of the split that test_fraction makes.")]
+
+Splits = tuple[dict[str, RawSplit], str]
+"""The splits "train" and "test", and a line for DATASET that says where they come from."""
 
 
 class Stratified(Settings):
@@ -35,81 +33,66 @@ class Stratified(Settings):
 class Listed(Stratified):
     """Options of a reader that also takes its split from two lists, beside the images."""
 
-    train_list: str | None = Field(
+    train_list: str | None = key(
         None,
-        description="Text file in the set's folder with the path of a training image a line,"
+        "Text file in the set's folder with the path of a training image a line,"
         " relative to the folder of the images; null to split by test_fraction.",
     )
-    test_list: str | None = Field(
-        None, description="The same for the test images; give both or neither."
-    )
+    test_list: str | None = key(None, "The same for the test images; give both or neither.")
 
 
-def split_files(
-    everything: RawSplit, images: Path, base: Path, options: Listed
-) -> tuple[dict[str, RawSplit], str]:
-    """Split by two lists if they are given, else by `stratified`; and a line for DATASET.
+def listed_or_stratified(
+    everything: RawSplit, options: Listed, images: Path, folder: Path
+) -> Splits:
+    """Files split by two lists in `folder`, else stratified; files that no list names are left out.
 
     Args:
-        everything: all files, below `images`.
-        images: folder that paths in lists are relative to.
-        base: folder of the lists.
+        everything: all files.
         options: both lists or neither.
+        images: folder that paths in lists are relative to.
+        folder: holds the lists.
 
     Raises:
-        UserError: only one list is given, or see `listed` and `stratified`.
+        UserError: only one list is given, or it cannot be read, or names a file that is not there
+            or is listed already; or see `stratified_split`.
     """
-    lists = {"train": options.train_list, "test": options.test_list}
-    given = {split: base / name for split, name in lists.items() if name}
-    if len(given) == 1:
+    names = {"train": options.train_list, "test": options.test_list}
+    lists = {split: folder / name for split, name in names.items() if name}
+    if not lists:
+        return stratified(everything, options, images)
+    if len(lists) == 1:
         raise UserError("options: give both train_list and test_list, or neither")
-    return listed(everything, images, given) if given else stratified(everything, images, options)
+    return _listed(everything, images, lists)
 
 
-def stratified(
-    everything: RawSplit, images: Path, options: Stratified
-) -> tuple[dict[str, RawSplit], str]:
-    """Files split by `stratified_split` on their paths below `images`; and a line for DATASET.
-
-    Raises:
-        UserError: see `stratified_split`.
-    """
-    keys = [_path_below(images, file) for file in everything.images]
-    train, test = stratified_split(everything.labels, options.test_fraction, options.seed, keys)
-    splits = {"train": _rows(everything, train), "test": _rows(everything, test)}
-    return splits, describe_stratified(options)
-
-
-def describe_stratified(options: Stratified) -> str:
-    """The line for DATASET."""
-    return f"stratified: {options.test_fraction} of each class for testing, seed {options.seed}"
-
-
-def listed(
-    everything: RawSplit, images: Path, lists: dict[str, Path]
-) -> tuple[dict[str, RawSplit], str]:
-    """Files split by text files with a path below `images` a line; and a line for DATASET.
-
-    Files that no list names are left out.
-
-    Raises:
-        UserError: a list cannot be read, or names a file that is not there or is listed already.
-    """
+def _listed(everything: RawSplit, images: Path, lists: dict[str, Path]) -> Splits:
     named = {split: _lines(path) for split, path in lists.items()}
     twice = [name for name, count in Counter(chain(*named.values())).items() if count > 1]
     if twice:
         both = " and ".join(map(str, lists.values()))
         raise UserError(f"{both}: {twice[0]!r} is listed twice ({len(twice)} such images)")
     row_of = {_path_below(images, file): row for row, file in enumerate(everything.images)}
+    splits = {}
     for split, names in named.items():
         unknown = [name for name in names if name not in row_of]
         if unknown:
             raise UserError(
                 f"{lists[split]}: {unknown[0]!r} is not in {images} ({len(unknown)} such lines)"
             )
-    rows = {split: [row_of[name] for name in names] for split, names in named.items()}
-    origin = f"lists: {', '.join(path.name for path in lists.values())}"
-    return {split: _rows(everything, np.array(r, np.int64)) for split, r in rows.items()}, origin
+        splits[split] = _rows(everything, np.array([row_of[name] for name in names], np.int64))
+    return splits, f"lists: {', '.join(path.name for path in lists.values())}"
+
+
+def stratified(everything: RawSplit, options: Stratified, images: Path | None = None) -> Splits:
+    """Files split by `stratified_split` on their paths below `images`; an array on its indices.
+
+    Raises:
+        UserError: see `stratified_split`.
+    """
+    keys = [_path_below(images, file) for file in everything.images] if images else None
+    train, test = stratified_split(everything.labels, options.test_fraction, options.seed, keys)
+    origin = f"stratified: {options.test_fraction} of each class for testing, seed {options.seed}"
+    return {"train": _rows(everything, train), "test": _rows(everything, test)}, origin
 
 
 def stratified_split(
@@ -156,7 +139,10 @@ def _rarest_label(labels: np.ndarray) -> np.ndarray:
 
 
 def _rows(everything: RawSplit, rows: np.ndarray) -> RawSplit:
-    return RawSplit([everything.images[row] for row in rows], everything.labels[rows])
+    images, labels = everything.images, everything.labels[rows]
+    if isinstance(images, np.ndarray):
+        return RawSplit(images[rows], labels)
+    return RawSplit([images[row] for row in rows], labels)
 
 
 def _path_below(root: Path, file: str) -> str:

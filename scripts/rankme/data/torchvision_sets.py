@@ -25,10 +25,10 @@ def open_dataset(kind: str, root: Path | None, needs: Sequence[str], **arguments
         UserError: there is neither the data nor a network to fetch it, or it is damaged.
     """
     folder = require_root(root)
+    missing = [name for name in needs if not (folder / name).exists()]
     # Imported here: torchvision takes seconds to load.
     import torchvision.datasets
 
-    missing = [name for name in needs if not (folder / name).exists()]
     try:
         return getattr(torchvision.datasets, kind)(folder, download=bool(missing), **arguments)
     # On damaged annotations json, scipy and torchvision raise errors of any kind.

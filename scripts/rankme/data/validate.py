@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rankme.data.raw import RawDataset
+from rankme.data.raw import RawDataset, RawSplit
 from rankme.errors import UserError, refuse
 from rankme.study.datasets import Declaration, Expected
 
@@ -17,9 +17,10 @@ def validate(raw: RawDataset, declaration: Declaration) -> None:
     Raises:
         UserError: with every fault found, a line each.
     """
-    refuse(_pixel_faults(raw))
-    refuse(_label_faults(raw, declaration.metric))
-    refuse(_unexpected(raw, declaration.expected))
+    faults = list(_unexpected(raw, declaration.expected))
+    for name, split in raw.splits.items():
+        faults += _split_faults(name, split, len(raw.classes), declaration.metric)
+    refuse(faults)
     if raw.labelled:
         refuse_small_classes(raw.classes, {name: s.labels for name, s in raw.splits.items()})
 
@@ -33,7 +34,8 @@ def refuse_small_classes(classes: list[str], labels: dict[str, np.ndarray]) -> N
     if len(classes) < 2:
         raise UserError(f"{len(classes)} class; expected 2 or more")
     for split, least in _LEAST.items():
-        counts = images_by_class(labels[split], len(classes))
+        own = labels[split]
+        counts = own.sum(axis=0) if own.ndim == 2 else np.bincount(own, minlength=len(classes))
         short = [f"{classes[c]} ({counts[c]})" for c in np.flatnonzero(counts < least)]
         if short:
             why = ", so that a head can be selected on a part of them" if split == "train" else ""
@@ -44,39 +46,25 @@ def refuse_small_classes(classes: list[str], labels: dict[str, np.ndarray]) -> N
             )
 
 
-def images_by_class(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Number of images of each class, int64 (C,), from labels (N,) or (N, C)."""
-    if labels.ndim == 2:
-        return labels.sum(axis=0, dtype=np.int64)
-    return np.bincount(labels, minlength=classes)
-
-
-def _pixel_faults(raw: RawDataset) -> Iterator[str]:
-    for name, split in raw.splits.items():
-        images = split.images
-        if isinstance(images, np.ndarray) and (
-            images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3
-        ):
-            yield (
-                f"{name}: images {images.shape} of {images.dtype} are no uint8 (N, H, W, 3); "
-                "the reader is to hand them over so"
-            )
-
-
-def _label_faults(raw: RawDataset, metric: str) -> Iterator[str]:
-    count = len(raw.classes)
-    for name, split in raw.splits.items():
-        labels = split.labels
-        if len(labels) != len(split.images):
-            yield f"{name}: {len(split.images)} images but {len(labels)} labels"
-        if (labels.ndim == 2) != (metric == "map"):
-            fitting = "map" if labels.ndim == 2 else "top1"
-            yield f"metric: {metric!r} does not fit these labels; write `metric: {fitting}`"
-        elif labels.ndim == 2 and (labels.shape[1] != count or labels.max(initial=0) > 1):
-            yield f"{name}: labels {labels.shape} must be 0 or 1 for each of {count} classes"
-        elif labels.ndim == 1 and (labels.min(initial=0) < 0 or labels.max(initial=0) >= count):
-            low, high = labels.min(), labels.max()
-            yield f"{name}: labels from {low} to {high}, but there are {count} classes"
+def _split_faults(name: str, split: RawSplit, classes: int, metric: str) -> Iterator[str]:
+    images, labels = split.images, split.labels
+    if isinstance(images, np.ndarray) and (
+        images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3
+    ):
+        yield (
+            f"{name}: images {images.shape} of {images.dtype} are no uint8 (N, H, W, 3); "
+            "the reader is to hand them over so"
+        )
+    if len(labels) != len(images):
+        yield f"{name}: {len(images)} images but {len(labels)} labels"
+    if (labels.ndim == 2) != (metric == "map"):
+        fitting = "map" if labels.ndim == 2 else "top1"
+        yield f"metric: {metric!r} does not fit these labels; write `metric: {fitting}`"
+    elif labels.ndim == 2 and (labels.shape[1] != classes or labels.max(initial=0) > 1):
+        yield f"{name}: labels {labels.shape} must be 0 or 1 for each of {classes} classes"
+    elif labels.ndim == 1 and (labels.min(initial=0) < 0 or labels.max(initial=0) >= classes):
+        low, high = labels.min(), labels.max()
+        yield f"{name}: labels from {low} to {high}, but there are {classes} classes"
 
 
 def _unexpected(raw: RawDataset, expected: Expected) -> Iterator[str]:

@@ -1,18 +1,17 @@
 """Barlow Twins (Zbontar et al., ICML 2021): views correlate, unlike dimensions do not."""
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from rankme.methods.base import TwoViews, full_precision
-from rankme.study.settings import Settings
+from rankme.study.settings import Settings, key
 
 NAME = "BarlowTwins"
 
 
 class Hyperparameters(Settings):
-    redundancy: float = Field(
-        0.0051, ge=0, description="Weight of the squared correlations between dimensions (lambda)."
+    redundancy: float = key(
+        0.0051, "Weight of the squared correlations between dimensions (lambda).", ge=0
     )
 
 

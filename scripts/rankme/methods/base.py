@@ -17,13 +17,10 @@ Own = TypeVar("Own", bound=Settings, default=Settings)
 
 
 class Method(nn.Module, Generic[Own]):
-    """Encoder, projector and the loss that trains them.
-
-    A subclass defines `loss`.
+    """Encoder, projector and the loss that trains them; a subclass defines `loss`.
 
     Args:
-        encoder: untrained.
-        projector: untrained.
+        encoder, projector: untrained.
         hyperparameters: the `Hyperparameters` of the method's file.
         classes: of the source; 0 where an image may have several labels.
 
@@ -46,12 +43,7 @@ class Method(nn.Module, Generic[Own]):
         self.embeddings: tuple[Tensor, ...] = ()
 
     def views(self, augmentation: Augmentation, image_size: int) -> tuple[View, ...]:
-        """The augmented views of an image that `loss` expects, in order.
-
-        Args:
-            augmentation: of the study.
-            image_size: side of the square images in pixels.
-        """
+        """The augmented views of an image of that side in pixels, in the order of `loss`."""
         return recipe(augmentation, image_size)
 
     def networks(self) -> tuple[nn.Module, ...]:
@@ -75,7 +67,7 @@ class Method(nn.Module, Generic[Own]):
         batch; parameter gradients are to be averaged over processes (see `gather`).
 
         Args:
-            views: one tensor (N, 3, H, W) for each of `self.views`.
+            views: a tensor (N, 3, H, W) for each of `self.views`.
             labels: int64 (N,); self-supervised methods ignore them.
         """
         raise NotImplementedError
@@ -85,11 +77,10 @@ class Method(nn.Module, Generic[Own]):
 
 
 class TwoViews(Method):
-    """A method whose loss is a function of the embeddings of two views, over all processes.
+    """A method whose loss is the `criterion` of two views, over the batch of all processes.
 
-    Attributes:
-        criterion: takes the embeddings (N, K) of each view, row by row of the same images, and
-            the method's hyperparameters by name, and returns the loss.
+    It takes the embeddings (N, K) of each view, row by row of the same images, and the method's
+    hyperparameters by name.
     """
 
     criterion: ClassVar[Callable[..., Tensor]]

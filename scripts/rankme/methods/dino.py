@@ -7,59 +7,47 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from rankme.augment import View
 from rankme.methods.base import Method, full_precision
 from rankme.methods.gather import gather, mean_of_processes
 from rankme.models import Encoder, Projector
-from rankme.study.settings import Augmentation, Settings
+from rankme.study.settings import Augmentation, Settings, key
 
 NAME = "DINO"
 
 
 class Hyperparameters(Settings):
-    student_temperature: float = Field(
-        0.1, gt=0, description="Divides the student's scores before the softmax."
+    student_temperature: float = key(0.1, "Divides the student's scores before the softmax.", gt=0)
+    teacher_temperature: float = key(
+        0.04, "Divides the teacher's centred scores before the softmax; lower sharpens.", gt=0
     )
-    teacher_temperature: float = Field(
-        0.04,
-        gt=0,
-        description="Divides the teacher's centred scores before the softmax; lower sharpens.",
+    teacher_momentum: float = key(
+        0.996, "Of the moving average at the first step; it rises to 1 by a cosine.", ge=0, le=1
     )
-    teacher_momentum: float = Field(
-        0.996,
-        ge=0,
-        le=1,
-        description="Of the moving average at the first step; it rises to 1 by a cosine.",
+    center_momentum: float = key(
+        0.9, "Of the centre, the moving average of the teacher's scores.", ge=0, le=1
     )
-    center_momentum: float = Field(
-        0.9, ge=0, le=1, description="Of the centre, the moving average of the teacher's scores."
-    )
-    prototypes: int = Field(
+    prototypes: int = key(
         4096,
+        "Directions that embeddings are compared with; DINO's own code has 65,536.",
         ge=2,
         le=1048576,
-        description="Directions that embeddings are compared with; DINO's own code has 65,536.",
     )
-    local_crops: int = Field(
+    local_crops: int = key(
         6,
+        "Small views of an image beside the two global ones, for the student only.",
         ge=0,
         le=100,
-        description="Small views of an image beside the two global ones, for the student only.",
     )
-    crop_split: float = Field(
+    crop_split: float = key(
         0.4,
+        "Share of an image that global crops exceed and local crops stay below.",
         gt=0,
         lt=1,
-        json_schema_extra={"within": "augmentation.crop_scale"},
-        description="Share of an image that global crops exceed and local crops stay below.",
+        within="augmentation.crop_scale",
     )
-
-
-LOCAL_SIZE = 96 / 224
-"""Side of a local view, as a fraction of a global one."""
 
 
 def dino_loss(
@@ -142,7 +130,7 @@ class DINO(Method[Hyperparameters]):
         first, second = super().views(large, image_size)
         local = replace(
             first,
-            size=round(image_size * LOCAL_SIZE),
+            size=round(image_size * 96 / 224),
             crop_scale=(low, split),
             blur=(first.blur + second.blur) / 2,
             solarise=0.0,
@@ -153,39 +141,33 @@ class DINO(Method[Hyperparameters]):
         return *super().networks(), self.student_encoder, self.student_projector
 
     def embed(self, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The student's embeddings (N, K) of each view; views of one size pass as one batch."""
-        sizes = dict.fromkeys(view.shape[-1] for view in views)
-        groups = [[view for view in views if view.shape[-1] == size] for size in sizes]
+        """The student's embeddings (N, K) of each view; global and local ones are a batch each."""
+        groups = [list(group) for group in (views[:2], views[2:]) if group]
         representations = [self.student_encoder(torch.cat(group)) for group in groups]
         self.embeddings = self.student_projector(torch.cat(representations)).chunk(len(views))
         return self.embeddings
 
     def loss(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
         """The DINO loss; the centre then moves on, for the next batch."""
+        own = self.hyperparameters
         student = _scores(torch.stack(self.embed(views)), self.student_directions)
         with torch.no_grad():
             embeddings = self.projector(self.encoder(torch.cat(list(views[:2]))))
             teacher = _scores(torch.stack(embeddings.chunk(2)), self.directions)
-        own = self.hyperparameters
+            mean = gather(teacher.mean(dim=(0, 1))[None]).mean(0)
         temperatures = own.student_temperature, own.teacher_temperature
         loss = self.criterion(student, teacher, self.centre, *temperatures)
-        with torch.no_grad():
-            mean = gather(teacher.mean(dim=(0, 1))[None]).mean(0)
-            self.centre.lerp_(mean, 1 - own.center_momentum)
+        self.centre.lerp_(mean, 1 - own.center_momentum)
         return mean_of_processes(loss)
 
     @torch.no_grad()
     def after_step(self, step: int, steps: int) -> None:
         """Move the teacher's parameters towards the student's."""
         weight = 1 - momentum_at(step, steps, self.hyperparameters.teacher_momentum)
-        pairs = (
-            (self.encoder, self.student_encoder),
-            (self.projector, self.student_projector),
-            (self.directions, self.student_directions),
-        )
-        teacher: list[Tensor] = [p for module, _ in pairs for p in module.parameters()]
-        student: list[Tensor] = [p for _, module in pairs for p in module.parameters()]
-        torch._foreach_lerp_(teacher, student, weight)
+        parameters: dict[str, Tensor] = dict(self.named_parameters())
+        students = [name for name in parameters if name.startswith("student_")]
+        teachers = [parameters[name.removeprefix("student_")] for name in students]
+        torch._foreach_lerp_(teachers, [parameters[name] for name in students], weight)
 
 
 def _scores(embeddings: Tensor, directions: nn.Linear) -> Tensor:

@@ -23,13 +23,12 @@ def log_effective_rank(z: Tensor) -> Tensor:
     the smaller Gram matrix, in float64: gradients of eigenvalues, unlike those of eigenvectors, are
     finite also where two are equal. On a GPU this waits for the device.
 
-    That of embeddings whose Gram matrix is not finite is NaN, as the loss of a run that diverges.
-
     Args:
         z: (N, K), neither centred nor normalised.
 
     Returns:
-        A float64 scalar from 0 to ln min(N, K); on MPS, which has no float64, it is on the CPU.
+        A float64 scalar from 0 to ln min(N, K), NaN where the Gram matrix is not finite; on MPS,
+        which has no float64, it is on the CPU.
     """
     z = (z.cpu() if z.device.type == "mps" else z).double()
     gram = z @ z.T if len(z) < z.shape[1] else z.T @ z

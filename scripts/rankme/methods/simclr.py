@@ -2,20 +2,17 @@
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from rankme.methods.base import TwoViews, full_precision
-from rankme.study.settings import Settings
+from rankme.study.settings import Settings, key
 
 NAME = "SimCLR"
 
 
 class Hyperparameters(Settings):
-    temperature: float = Field(
-        0.15,
-        gt=0,
-        description="Divides the cosine similarities before the softmax (NT-Xent's tau).",
+    temperature: float = key(
+        0.15, "Divides the cosine similarities before the softmax (NT-Xent's tau).", gt=0
     )
 
 

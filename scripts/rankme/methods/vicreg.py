@@ -2,27 +2,22 @@
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from rankme.methods.base import TwoViews, full_precision
-from rankme.study.settings import Settings
+from rankme.study.settings import Settings, key
 
 NAME = "VICReg"
 
 
 class Hyperparameters(Settings):
-    invariance: float = Field(
-        25.0, ge=0, description="Weight of the mean squared difference between the two views."
+    invariance: float = key(
+        25.0, "Weight of the mean squared difference between the two views.", ge=0
     )
-    variance: float = Field(
-        25.0,
-        ge=0,
-        description="Weight of the hinge that keeps each dimension's deviation at 1 or more.",
+    variance: float = key(
+        25.0, "Weight of the hinge that keeps each dimension's deviation at 1 or more.", ge=0
     )
-    covariance: float = Field(
-        4.0, ge=0, description="Weight of the squared covariances between dimensions."
-    )
+    covariance: float = key(4.0, "Weight of the squared covariances between dimensions.", ge=0)
 
 
 def vicreg(

@@ -1,32 +1,28 @@
-"""VICReg-exp (Garrido et al., ICLR 2023): VICReg whose covariances pass through a soft maximum."""
+"""VICReg-exp: VICReg whose covariances pass through a soft maximum ("On the duality between
+contrastive and non-contrastive self-supervised learning", Garrido et al., ICLR 2023)."""
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from rankme.methods.base import TwoViews, full_precision
 from rankme.methods.vicreg import variance_term
-from rankme.study.settings import Settings
+from rankme.study.settings import Settings, key
 
 NAME = "VICReg-exp"
 
 
 class Hyperparameters(Settings):
-    invariance: float = Field(
-        1.0, ge=0, description="Weight of the mean squared difference between the two views."
+    invariance: float = key(
+        1.0, "Weight of the mean squared difference between the two views.", ge=0
     )
-    variance: float = Field(
-        1.0,
-        ge=0,
-        description="Weight of the hinge that keeps each dimension's deviation at 1 or more.",
+    variance: float = key(
+        1.0, "Weight of the hinge that keeps each dimension's deviation at 1 or more.", ge=0
     )
-    covariance: float = Field(
-        1.0, ge=0, description="Weight of the log-sum-exp of the covariances between dimensions."
+    covariance: float = key(
+        1.0, "Weight of the log-sum-exp of the covariances between dimensions.", ge=0
     )
-    temperature: float = Field(
-        0.1, gt=0, description="Divides the covariances before the log-sum-exp (tau)."
-    )
+    temperature: float = key(0.1, "Divides the covariances before the log-sum-exp (tau).", gt=0)
 
 
 def vicreg_exp(
@@ -37,16 +33,13 @@ def vicreg_exp(
     covariance: float,
     temperature: float,
 ) -> Tensor:
-    """VICReg with the covariance term of "On the duality between contrastive and non-contrastive
-    self-supervised learning" (Garrido et al., ICLR 2023).
+    """VICReg whose covariance term is, summed over the two views,
 
-    With C the covariance of a view, normalised by N - 1, that term is
+        1/K sum_i log sum_{j != i} exp(C_ij / temperature)
 
-        1/K sum_i log sum_{j != i} exp(C_ij / temperature),   summed over the two views.
-
-    The others are `vicreg`'s, in the same convention: a mean over N and K, a hinge that is halved
-    for each view. Unlike VICReg's, this term also rewards negative covariances, and embeddings
-    without any covariance cost log(K - 1) a view.
+    with C the covariance of a view, normalised by N - 1. The other terms are `vicreg`'s. Unlike its
+    covariance term this one also rewards negative covariances, and embeddings without any
+    covariance cost log(K - 1) a view.
 
     Args:
         z_a, z_b: (N, K) embeddings of the two views, N >= 2 and K >= 2.

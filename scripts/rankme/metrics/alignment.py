@@ -29,9 +29,6 @@ def alignment(views: Any) -> float:
 
     Returns:
         A value from 0, all views of an image have one direction, to 4; NaN with a row of zeros.
-
-    Raises:
-        ValueError: of another shape, or with NaN or infinite values.
     """
     views = as_array(views, axes=3)
     count, q = views.shape[:2]

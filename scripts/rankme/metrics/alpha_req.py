@@ -8,11 +8,6 @@ from rankme.metrics.metric import Metric
 from rankme.metrics.rows import Embeddings
 from rankme.metrics.spectrum import Spectrum, spectrum_of
 
-FIT = (10, 100)
-
-MIN_EIGENVALUES = 3
-"""Fewer determine no slope: a line goes through any two."""
-
 METRIC = Metric(
     label="alpha-ReQ",
     source="Agrawal et al., NeurIPS 2022",
@@ -23,27 +18,22 @@ METRIC = Metric(
 )
 
 
-def alpha_req(embeddings: Embeddings | Spectrum, fit: Sequence[int] = FIT) -> float:
-    """Exponent alpha of lambda_j ~ j^-alpha (Agrawal et al., NeurIPS 2022).
+def alpha_req(embeddings: Embeddings | Spectrum, fit: Sequence[int] = (10, 100)) -> float:
+    """Exponent alpha of lambda_j ~ j^-alpha, of the eigenvalues of the covariance (centred).
 
-    Least squares of log lambda_j on log j, over the ranks of `fitted_ranks`, where lambda are the
-    eigenvalues of the covariance (centred). Better nearer to 1.
+    By least squares of log lambda_j on log j, over the ranks of `fitted_ranks`.
 
     Args:
-        embeddings: N x K, or their `Spectrum`.
         fit: first and last rank j of the fit, counted from 1: the first few eigenvalues and the
             tail, which finite samples bend, are left out.
 
     Returns:
         alpha; NaN where fewer than three positive eigenvalues have a rank in that range.
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
     """
     spectrum = spectrum_of(embeddings)
     first, last = fitted_ranks(spectrum, fit).values()
     eigenvalues = spectrum.covariance_eigenvalues[first - 1 : last]
-    if last - first + 1 < MIN_EIGENVALUES:
+    if last - first + 1 < 3:  # a line goes through any two
         return float("nan")
     ranks = np.log(np.arange(first, last + 1))
     ranks -= ranks.mean()

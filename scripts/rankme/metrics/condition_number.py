@@ -16,11 +16,8 @@ METRIC = Metric(
 def condition_number(embeddings: Embeddings | Spectrum) -> float:
     """Largest over smallest of the min(N, K) singular values of the raw matrix, 1 to infinity.
 
-    As Tsitsulin et al. (arXiv 2305.16562) define it; their code returns its inverse, the
-    "pseudo-condition number". Infinity for a matrix that has not full rank to 1e-7.
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
+    Infinity for a matrix that has not full rank to 1e-7. The paper's code returns the inverse, the
+    "pseudo-condition number".
     """
     smallest = relative_values(spectrum_of(embeddings).singular_values)[-1]
     return float(1 / smallest) if smallest > 0 else float("inf")

@@ -15,9 +15,5 @@ METRIC = Metric(
 
 
 def effective_rank(embeddings: Embeddings | Spectrum) -> float:
-    """Effective rank of a matrix of embeddings (Roy & Vetterli, 2007): RankMe with eps 0.
-
-    Raises:
-        ValueError: as `rankme`.
-    """
+    """Effective rank of a matrix of embeddings (Roy & Vetterli, 2007): RankMe with eps 0."""
     return rankme(embeddings, eps=0.0)

@@ -5,8 +5,6 @@ import numpy as np
 from rankme.metrics.metric import Metric
 from rankme.metrics.rows import PAIR_ROWS, SUBSET_SEED, Embeddings, as_array, whole
 
-STEPS = 8
-
 METRIC = Metric(
     label="IdEst",
     source="Mordacq et al., ICML 2026 (arXiv 2606.03338)",
@@ -30,15 +28,11 @@ def idest(embeddings: Embeddings, rows: int = PAIR_ROWS) -> float:
     dimensions give 1.0, 2.0, 5.0, 9.3 and 16.
 
     Args:
-        embeddings: N x K.
         rows: points of that subset, all where there are fewer; 8 rows^2 bytes are held.
 
     Returns:
         The dimension; infinity where the slope is not below 1; NaN of fewer than 16 points, or
         where so many are equal that a tree has no length.
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
     """
     matrix = as_array(embeddings)
     sizes = tree_sizes(min(rows, len(matrix)))
@@ -55,7 +49,7 @@ def idest(embeddings: Embeddings, rows: int = PAIR_ROWS) -> float:
 
 def tree_sizes(points: int) -> list[int]:
     """Numbers of points of the trees: eighths of all; none where an eighth is a single point."""
-    return [points * step // STEPS for step in range(1, STEPS + 1)] if points >= 2 * STEPS else []
+    return [points * step // 8 for step in range(1, 9)] if points >= 16 else []
 
 
 def spanning_tree_length(distances: np.ndarray) -> float:

@@ -29,10 +29,8 @@ def lidar(views: Any, delta: float = DELTA, eps: float = EPS) -> float:
     Each image is a class, its q augmented views the members. With S_b the covariance of the class
     means (over n - 1) and S_w that within classes (over n (q - 1)), the exponential of the entropy
     of the eigenvalues of (S_w + delta I)^-1/2 S_b (S_w + delta I)^-1/2, each share raised by eps.
-    One pass, O(n K + K^2) memory.
-
-    `delta` is absolute, as in the paper, so unlike its rivals this metric changes with the scale of
-    the embeddings.
+    One pass, O(n K + K^2) memory. `delta` is absolute, as in the paper, so unlike its rivals this
+    metric changes with the scale of the embeddings.
 
     Args:
         views: n x q x K: embeddings of q >= 2 views of each of n >= 2 images. With n <= K, at most
@@ -42,9 +40,6 @@ def lidar(views: Any, delta: float = DELTA, eps: float = EPS) -> float:
 
     Returns:
         A value from about 1 to min(n - 1, K).
-
-    Raises:
-        ValueError: of another shape, or with NaN or infinite values.
     """
     views = as_array(views, axes=3)
     count, q, dimension = views.shape

@@ -58,7 +58,7 @@ def measure(embeddings: np.ndarray, views: np.ndarray | None, settings: "Rank") 
     Args:
         embeddings: N x K.
         views: n x q x K, embeddings of q augmented views of each of n images; None where there are
-            none, and LiDAR and alignment are not measured.
+            none, and the metrics of views are not measured.
         settings: of the study.
 
     Returns:
@@ -67,24 +67,19 @@ def measure(embeddings: np.ndarray, views: np.ndarray | None, settings: "Rank") 
     """
     count, dimension = embeddings.shape
     sample = Sample(embeddings, np.empty((0, 0, 0)) if views is None else views, settings)
-    sigma = _singular_values(sample)
+    try:
+        sigma = sample.spectrum.singular_values.tolist()
+    except ValueError:
+        sigma = []
     given = {False: bool(sigma), True: views is not None}  # by `needs_views`
-    finite = {False: bool(sigma), True: given[True] and bool(np.isfinite(sample.views).all())}
-    return {
-        "n": count,
-        "k": dimension,
-        "eps": settings.eps,
-        **{
-            name: _value(metric, sample) if finite[metric.needs_views] else None
-            for name, metric in METRICS.items()
-        },
-        "settings": {
-            name: metric.settings(sample) if given[metric.needs_views] else None
-            for name, metric in METRICS.items()
-            if metric.settings
-        },
-        "singular_values": sigma,
-    }
+    finite = {False: given[False], True: given[True] and bool(np.isfinite(sample.views).all())}
+    record: dict[str, Any] = {"n": count, "k": dimension, "eps": settings.eps}
+    measured_with = {}
+    for name, metric in METRICS.items():
+        record[name] = _value(metric, sample) if finite[metric.needs_views] else None
+        if metric.settings:
+            measured_with[name] = metric.settings(sample) if given[metric.needs_views] else None
+    return {**record, "settings": measured_with, "singular_values": sigma}
 
 
 def convergence(embeddings: np.ndarray, samples: int, eps: float) -> list[dict[str, Any]]:
@@ -96,36 +91,23 @@ def convergence(embeddings: np.ndarray, samples: int, eps: float) -> list[dict[s
         eps: of RankMe.
 
     Returns:
-        For each number of samples their "mean" and "std" (with one degree of freedom taken off)
-        over "draws" random subsets of the M; the subset of all M is drawn once, with std 0. The
-        smaller M, the more the subsets overlap, and the smaller their spread. Empty where
-        embeddings are not finite.
+        For each number of samples "mean" and "std" (with one degree of freedom taken off) over
+        "draws" random subsets of the M; that of all M is drawn once, with std 0. The smaller M, the
+        more the subsets overlap and the less they differ. Empty where embeddings are not finite.
     """
-    most = min(samples, len(embeddings))
+    count, most = len(embeddings), min(samples, len(embeddings))
     sizes = [FEWEST_SAMPLES * 2**i for i in range(64) if FEWEST_SAMPLES * 2**i < most]
-    generator = np.random.default_rng(SUBSET_SEED)
-    try:
-        return [_drawn(embeddings, size, eps, generator) for size in [*sizes, most]]
-    except ValueError:
-        return []
-
-
-def _drawn(
-    embeddings: np.ndarray, size: int, eps: float, generator: np.random.Generator
-) -> dict[str, Any]:
-    draws = DRAWS if size < len(embeddings) else 1
-    subsets = [np.sort(generator.permutation(len(embeddings))[:size]) for _ in range(draws)]
-    found = np.array([rankme(embeddings[rows], eps) for rows in subsets])
-    std = float(found.std(ddof=1)) if draws > 1 else 0.0
-    return {"samples": size, "mean": float(found.mean()), "std": std, "draws": draws}
-
-
-def _singular_values(sample: Sample) -> list[float]:
-    """None of embeddings that are not finite."""
-    try:
-        return sample.spectrum.singular_values.tolist()
-    except ValueError:
-        return []
+    generator, curve = np.random.default_rng(SUBSET_SEED), []
+    for size in [*sizes, most]:
+        draws = DRAWS if size < count else 1
+        subsets = [np.sort(generator.permutation(count)[:size]) for _ in range(draws)]
+        try:
+            found = np.array([rankme(embeddings[rows], eps) for rows in subsets])
+        except ValueError:
+            return []
+        std = float(found.std(ddof=1)) if draws > 1 else 0.0
+        curve.append({"samples": size, "mean": float(found.mean()), "std": std, "draws": draws})
+    return curve
 
 
 def _value(metric: Metric, sample: Sample) -> float | None:

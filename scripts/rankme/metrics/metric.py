@@ -29,11 +29,7 @@ class Sample:
 
     @cached_property
     def spectrum(self) -> Spectrum:
-        """The spectrum of the embeddings.
-
-        Raises:
-            ValueError: they hold NaN, infinite or too large values.
-        """
+        """Theirs; ValueError if they hold NaN, infinite or too large values."""
         return spectrum_of(self.embeddings)
 
     @property
@@ -44,8 +40,7 @@ class Sample:
     @property
     def view_counts(self) -> dict[str, int]:
         """Numbers of images that have views, and of views of each."""
-        images, views = self.views.shape[:2]
-        return {"images": images, "views": views}
+        return dict(zip(("images", "views"), self.views.shape, strict=False))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,5 @@ METRIC = Metric(
 
 
 def nesum(embeddings: Embeddings | Spectrum) -> float:
-    """Sum of the eigenvalues of the covariance (centred) over the largest, 1 to K.
-
-    He & Ozay (ICML 2022), definition 4.1.
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
-    """
+    """Eigenvalues of the covariance (centred) over the largest, summed, 1 to K (definition 4.1)."""
     return float(relative_values(spectrum_of(embeddings).covariance_eigenvalues).sum())

@@ -16,12 +16,6 @@ METRIC = Metric(
 
 
 def participation_ratio(embeddings: Embeddings | Spectrum) -> float:
-    """(sum lambda)^2 / sum lambda^2 of the eigenvalues of the covariance (centred), 1 to K.
-
-    As in Gao et al. (bioRxiv 214262, 2017).
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
-    """
+    """(sum lambda)^2 / sum lambda^2 of the eigenvalues of the covariance (centred), 1 to K."""
     relative = relative_values(spectrum_of(embeddings).covariance_eigenvalues)
     return float(relative.sum() ** 2 / np.square(relative).sum())

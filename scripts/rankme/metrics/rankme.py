@@ -29,8 +29,7 @@ def rankme(embeddings: Embeddings | Spectrum, eps: float = EPS) -> float:
     embeddings need 0.1 GB beside themselves.
 
     Args:
-        embeddings: N x K, an array, a torch tensor of any dtype on any device, or a list of rows;
-            or their `Spectrum`.
+        embeddings: N x K, or their `Spectrum`.
         eps: added to each of the min(N, K) shares of the spectrum.
 
     Returns:
@@ -38,8 +37,7 @@ def rankme(embeddings: Embeddings | Spectrum, eps: float = EPS) -> float:
         2,048 values gives 2,050.78 at 1e-7).
 
     Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values; or eps is
-            negative, NaN or infinite.
+        ValueError: the matrix is unfit, or eps is negative, NaN or infinite.
     """
     return rankme_from_singular_values(spectrum_of(embeddings).singular_values, eps)
 

@@ -9,23 +9,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Embeddings: TypeAlias = Union[np.ndarray, "Tensor", Sequence[Sequence[float]]]
-"""A matrix N x K: a numpy array, a torch tensor on any device, or a list of rows."""
+"""A matrix N x K: a numpy array, a torch tensor of any dtype on any device, or a list of rows."""
 
 BLOCK_BYTES = 64 * 2**20
 """Of float64 rows that are held at a time."""
 
 PAIR_ROWS = 2048
-"""Of metrics that compare all pairs of rows, unless told otherwise."""
+"""Rows of metrics that compare all pairs of them, unless told otherwise."""
 
 SUBSET_SEED = 0
 
 
 def as_array(values: Any, axes: int = 2) -> "np.ndarray | Tensor":
-    """Embeddings N x K, or with three axes those of q views of n images, as array or tensor.
-
-    Raises:
-        ValueError: of another shape, or empty.
-    """
+    """Embeddings N x K, or with three axes n x q x K; ValueError if empty or of another shape."""
     array = values if hasattr(values, "ndim") else np.asarray(values)
     if array.ndim != axes or 0 in array.shape:
         form = "N x K" if axes == 2 else "n x q x K: q views of n images"
@@ -49,11 +45,7 @@ def blocks(embeddings: "np.ndarray | Tensor") -> Iterator[np.ndarray]:
 
 
 def whole(embeddings: "np.ndarray | Tensor") -> np.ndarray:
-    """All rows at once in float64 on the host.
-
-    Raises:
-        ValueError: a value is NaN or infinite.
-    """
+    """All rows at once, as `blocks` gives them."""
     return np.concatenate(list(blocks(embeddings)))
 
 

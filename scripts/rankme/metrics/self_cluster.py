@@ -21,15 +21,9 @@ def self_cluster(embeddings: Embeddings) -> float:
     independent directions. S = norm(W W^T)^2 = norm(W^T W)^2, so one pass and O(K^2) memory do for
     any N; their code holds the N x N matrix.
 
-    Args:
-        embeddings: N x K.
-
     Returns:
         0 for independent directions, 1 for a single one, slightly negative for those that repel;
         NaN for K = 1 or N = 1, where there is no other possibility, or with a row of zeros.
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
     """
     matrix = as_array(embeddings)
     rows, columns = matrix.shape

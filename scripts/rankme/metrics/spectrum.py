@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 class Gram:
     """Streaming Gram matrix G = Z^T Z of embeddings Z (N x K), accumulated in float64.
 
-    Batches are numpy arrays or torch tensors of any dtype. On CUDA the matrix stays on the device;
-    tensors from elsewhere are summed by numpy, which needs half the products of a symmetric matrix
-    (2.5 s against torch's 4.1 s at 25,600 x 2,048 on one core) and has float64 where MPS has none.
-    Matrices of disjoint shards add up: `first + second`.
+    Of CUDA tensors it stays on the device; tensors from elsewhere are summed by numpy, which needs
+    half the products of a symmetric matrix (2.5 s against torch's 4.1 s at 25,600 x 2,048 on one
+    core) and has float64 where MPS has none. Matrices of disjoint shards add up: `first + second`.
 
     Attributes:
         count: number N of rows seen.
@@ -30,18 +29,13 @@ class Gram:
     """
 
     def __init__(self, dimension: int) -> None:
-        self.dimension = dimension
-        self.count = 0
-        # These take their kind and device from the first batch.
+        self.dimension, self.count = dimension, 0
+        # Both take their kind and device from the first batch.
         self.matrix: Any = 0.0
         self.sum: Any = 0.0
 
     def update(self, batch: "np.ndarray | Tensor") -> None:
-        """Add the rows of `batch` (n x K); at most O(K^2) of it is held in float64 at a time.
-
-        Raises:
-            ValueError: the batch is not a matrix of K columns.
-        """
+        """Add the rows of `batch` (n x K); at most O(K^2) of it is held in float64 at a time."""
         if batch.ndim != 2 or batch.shape[1] != self.dimension:
             raise ValueError(
                 f"embeddings have shape {tuple(batch.shape)}, expected (rows, {self.dimension})"
@@ -66,11 +60,7 @@ class Gram:
         return total
 
     def spectrum(self) -> "Spectrum":
-        """What the metrics of the spectrum are computed from.
-
-        Raises:
-            ValueError: no rows yet, or a value is NaN, infinite or overflows when squared.
-        """
+        """What the metrics of the spectrum are computed from; ValueError as long as no row came."""
         if self.count == 0:
             raise ValueError("no embeddings: the spectrum of zero rows is not defined")
         return Spectrum(self.matrix, self.sum, self.count, self.dimension)
@@ -140,11 +130,7 @@ class Spectrum:
 
 
 def spectrum_of(embeddings: "Embeddings | Spectrum") -> Spectrum:
-    """The spectrum of a matrix, from the smaller of its two Gram matrices.
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
-    """
+    """The spectrum of a matrix, from the smaller of its two Gram matrices."""
     if isinstance(embeddings, Spectrum):
         return embeddings
     matrix = as_array(embeddings)
@@ -159,8 +145,7 @@ def spectrum_of(embeddings: "Embeddings | Spectrum") -> Spectrum:
 
 def zeroed_below(values: np.ndarray, floor: float) -> np.ndarray:
     """Eigenvalues of a matrix that has no negative ones: rounding errors, up to `floor`, are 0."""
-    kept: np.ndarray = np.where(values > max(floor, 0.0), values, 0.0)
-    return kept
+    return np.where(values > max(floor, 0.0), values, 0.0)
 
 
 def relative_values(values: np.ndarray) -> np.ndarray:

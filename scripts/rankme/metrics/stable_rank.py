@@ -16,11 +16,5 @@ METRIC = Metric(
 
 
 def stable_rank(embeddings: Embeddings | Spectrum) -> float:
-    """Squared Frobenius norm over squared spectral norm of the raw matrix, 1 to min(N, K).
-
-    As Tsitsulin et al. (arXiv 2305.16562) use it; neither centred nor normalised.
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
-    """
+    """Squared Frobenius norm over squared spectral norm of the raw matrix, 1 to min(N, K)."""
     return float(np.square(relative_values(spectrum_of(embeddings).singular_values)).sum())

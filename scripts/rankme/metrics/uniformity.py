@@ -23,16 +23,12 @@ def uniformity(embeddings: Embeddings, rows: int = PAIR_ROWS, t: float = TEMPERA
     Over all pairs of two different rows of a fixed random subset, since pairs grow as N^2.
 
     Args:
-        embeddings: N x K.
         rows: rows of that subset, all where there are fewer; 8 rows^2 bytes are held.
         t: of the kernel.
 
     Returns:
         0 where all directions are one, down to -4 t; about -2 t for independent ones at large K.
         NaN of a single row, or with a row of zeros.
-
-    Raises:
-        ValueError: not a matrix, an empty one, or one with NaN or infinite values.
     """
     matrix = as_array(embeddings)
     directions = unit(whole(matrix[subset(len(matrix), rows)]))

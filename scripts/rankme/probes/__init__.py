@@ -1,6 +1,5 @@
 """Probes: what can be read from a frozen encoder's features.
 
-`fit` trains the read-outs on training images, `evaluate` measures them on test images, `apply` is
-how a head is applied, and `classifier` joins encoder and head again. A read-out is one of
-`rankme.study.settings.READOUTS`.
+`fit` trains the read-outs (see `rankme.study.settings.READOUTS`) on training images, `evaluate`
+measures them on test images, and `classifier` joins encoder and head again.
 """

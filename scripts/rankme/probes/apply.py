@@ -25,9 +25,5 @@ def head_scores(head: Mapping[str, Array], features: Array) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         scores = (features - head["features.mean"]) / head["features.std"]
         for layer in hidden:
-            scores = _linear(head, layer, scores).clip(min=0)
-        return _linear(head, "head", scores)
-
-
-def _linear(head: Mapping[str, Array], layer: str, inputs: Array) -> Array:
-    return inputs @ head[f"{layer}.weight"].T + head[f"{layer}.bias"]
+            scores = (scores @ head[f"{layer}.weight"].T + head[f"{layer}.bias"]).clip(min=0)
+        return scores @ head["head.weight"].T + head["head.bias"]

@@ -1,7 +1,6 @@
 """Accuracy of fitted read-outs on the test features. Needs numpy alone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,13 @@ from rankme.probes.measures import (
 from rankme.probes.neighbours import neighbour_scores
 
 CONFIDENCE = 0.95
-TOP = 5
 INTERVALS = {"top1": "wilson", "map": "bootstrap"}
 
 _MAIN = ""
 _ROWS = 1024
+
+Blocks = Iterator[np.ndarray]
+"""Scores (n, C) of the test images, block after block."""
 
 
 def evaluate(features: Features, head_file: Path) -> dict[str, Any]:
@@ -43,12 +44,19 @@ def evaluate(features: Features, head_file: Path) -> dict[str, Any]:
     """
     labels = features.splits["test"].labels
     metric = metric_of(labels)
-    fitted = _fitted_readouts(head_file, features, metric)
+    metadata, tensors = read_metadata(head_file, "FINETUNED_MODEL"), load_arrays(head_file)
+    for key in ("encoder_sha256", "dataset_digest"):
+        if metadata[key] != getattr(features, key):
+            raise UserError(
+                f"{head_file}: its {key} is {metadata[key]}, that of the features is "
+                f"{getattr(features, key)}; fit the head on these features again"
+            )
     measure = {"top1": _top1_record, "map": _map_record}[metric]
-    measured = {
-        name: {**measure(_scores(readout, features), labels, features.classes), **readout.about}
-        for name, readout in fitted.items()
-    }
+    measured = {}
+    for name, readout in {_MAIN: metadata, **metadata["readouts"]}.items():
+        about = {key: readout[key] for key in ("layer", "status", "head", f"train_{metric}")}
+        scores = _scores(about, _head(name, tensors), features)
+        measured[name] = {**measure(scores, labels, features.classes), **about}
     return {
         "artefact": "ACCURACY",
         "dataset": features.dataset,
@@ -65,35 +73,8 @@ def evaluate(features: Features, head_file: Path) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A read-out: what ACCURACY repeats of it, and its tensors in float64, none of neighbours."""
-
-    about: dict[str, Any]
-    head: dict[str, np.ndarray]
-
-
-def _fitted_readouts(file: Path, features: Features, metric: str) -> dict[str, _Fitted]:
-    metadata, tensors = read_metadata(file, "FINETUNED_MODEL"), load_arrays(file)
-    copied = ("layer", "status", "head", f"train_{metric}")
-    try:
-        for key in ("encoder_sha256", "dataset_digest"):
-            if metadata[key] != getattr(features, key):
-                raise UserError(
-                    f"{file}: its {key} is {metadata[key]}, that of the features is "
-                    f"{getattr(features, key)}; fit the head on these features again"
-                )
-        return {
-            name: _Fitted({key: readout[key] for key in copied}, _tensors_of(name, tensors))
-            for name, readout in {_MAIN: metadata, **metadata["readouts"]}.items()
-        }
-    except KeyError as error:
-        raise UserError(
-            f"{file}: lacks the key {error}; delete it and run snakemake again to remake it"
-        ) from error
-
-
-def _tensors_of(name: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _head(name: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A read-out's tensors in float64, none of nearest neighbours."""
     prefix = f"{name}." if name else ""
     return {
         tensor.removeprefix(prefix): array.astype(np.float64)
@@ -102,9 +83,8 @@ def _tensors_of(name: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarr
     }
 
 
-def _scores(readout: _Fitted, features: Features) -> Iterator[np.ndarray]:
-    """Scores of the test images from one read-out, block after block."""
-    about, classes, train = readout.about, len(features.classes), features.splits["train"]
+def _scores(about: dict[str, Any], head: dict[str, np.ndarray], features: Features) -> Blocks:
+    classes, train = len(features.classes), features.splits["train"]
     test = features.splits["test"].layers[about["layer"]]
     for start in range(0, len(test), _ROWS):
         block = test[start : start + _ROWS]
@@ -114,23 +94,20 @@ def _scores(readout: _Fitted, features: Features) -> Iterator[np.ndarray]:
             neighbours, ks = train.layers[about["layer"]], [about["head"]["k"]]
             yield from neighbour_scores(block, neighbours, train.labels, classes, ks)
         else:
-            yield head_scores(readout.head, block.astype(np.float64))
+            yield head_scores(head, block.astype(np.float64))
 
 
-def _top1_record(
-    blocks: Iterator[np.ndarray], labels: np.ndarray, classes: list[str]
-) -> dict[str, Any]:
-    ranks = np.empty(len(labels), np.int64)
-    done = 0
+def _top1_record(blocks: Blocks, labels: np.ndarray, classes: list[str]) -> dict[str, Any]:
+    ranks = np.empty(0, np.int64)
     for scores in blocks:
-        rows = slice(done, done + len(scores))
-        ranks[rows], done = truth_ranks(scores, labels[rows]), rows.stop
+        truth = labels[len(ranks) : len(ranks) + len(scores)]
+        ranks = np.append(ranks, truth_ranks(scores, truth))
     counts = np.bincount(labels, minlength=len(classes))
     hits = np.bincount(labels[ranks == 0], minlength=len(classes))
     n, correct = len(ranks), int(hits.sum())
     return {
         "top1": correct / n,
-        "top5": int((ranks < TOP).sum()) / n,
+        "top5": int((ranks < 5).sum()) / n,
         "interval": wilson_interval(correct, n, CONFIDENCE),
         "per_class": {
             name: {"top1": int(hit) / int(of) if of else None, "n": int(of)}
@@ -139,9 +116,7 @@ def _top1_record(
     }
 
 
-def _map_record(
-    blocks: Iterator[np.ndarray], labels: np.ndarray, classes: list[str]
-) -> dict[str, Any]:
+def _map_record(blocks: Blocks, labels: np.ndarray, classes: list[str]) -> dict[str, Any]:
     scores = np.concatenate(list(blocks))
     precisions, counts = average_precisions(scores, labels), labels.sum(axis=0, dtype=np.int64)
     return {

@@ -74,9 +74,8 @@ class Readout:
 
         No decay and a single neighbour are natural bounds.
         """
-        return self.selected is not None and any(
-            self._at_edge(name, value) for name, value in self.selected.setting.items()
-        )
+        chosen = self.selected.setting if self.selected else {}
+        return any(self._at_edge(name, value) for name, value in chosen.items())
 
     def _at_edge(self, name: str, value: float) -> bool:
         values = {trial.setting[name] for trial in self.trials}
@@ -96,7 +95,6 @@ def fit_readouts(
     Args:
         train: features and labels of the training images, without augmentation: heads are
             standardised and chosen on them, and neighbours are looked up among them.
-        classes: number of classes.
         settings: which read-outs, their grids and the schedule.
         device: where heads are trained.
         inputs: what heads are trained on; the features themselves, if not given.
@@ -195,7 +193,7 @@ def _fit_heads(task: _Task, inputs: Inputs) -> dict[str, Readout]:
     task.train_heads({name: heads[name] for name in finite}, inputs, task.all)
     train = task.accuracies(heads, task.all)
     settings = [point._asdict() for point in grid]
-    trials = {name: _trials(settings, values) for name, values in validation.items()}
+    trials = {name: list(map(Trial, settings, values)) for name, values in validation.items()}
     return {n: Readout(heads[n], trials.get(n, []), train[n][0]) for n in names}
 
 
@@ -208,11 +206,8 @@ def _fit_neighbours(task: _Task) -> Readout:
     validation = task.neighbour_accuracies(ks, task.held_out, task.fit)
     best = ks[int(np.argmax(validation))]
     (train,) = task.neighbour_accuracies([best], task.all, task.all)
-    return Readout(None, _trials([{"k": k} for k in ks], validation), train)
-
-
-def _trials(settings: Sequence[dict[str, float]], accuracies: Sequence[float]) -> list[Trial]:
-    return [Trial(setting, value) for setting, value in zip(settings, accuracies, strict=True)]
+    trials = [Trial({"k": k}, value) for k, value in zip(ks, validation, strict=True)]
+    return Readout(None, trials, train)
 
 
 def _answers(scores: Tensor, labels: Tensor) -> Tensor:

@@ -75,16 +75,18 @@ class Heads:
         """
         scores = self.scores(features)
         # No head knows of the others, so one backward pass gives each its own gradient.
-        gradients = torch.autograd.grad(
-            scores, self._parameters, _loss_gradient(scores.detach(), labels)
-        )
+        of_scores = _loss_gradient(scores.detach(), labels)
+        gradients = torch.autograd.grad(scores, self._parameters, of_scores)
         if len(self.layers) > 1:
             gradients = _clipped(gradients)
         for parameter, gradient, momentum in zip(
             self._parameters, gradients, self._momenta, strict=True
         ):
             lr, decay = (_by_head(v, parameter) for v in (self._lr * lr_factor, self._decay))
-            _nesterov_step(parameter.detach(), gradient, momentum, lr, decay)
+            values = parameter.detach()
+            gradient = torch.addcmul(gradient, decay, values)
+            momentum.mul_(MOMENTUM).add_(gradient)
+            values.addcmul_(lr, gradient.add_(momentum, alpha=MOMENTUM), value=-1)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that the first head computes with, by name: hidden layers are "hidden.<number>"."""
@@ -124,12 +126,9 @@ def _initial_layers(
             bound = inputs**-0.5
             for tensor in (weight, bias):
                 tensor.uniform_(-bound, bound, generator=generator)
-        layers.append((_stacked(weight, heads, device), _stacked(bias, heads, device)))
+        weight, bias = (t.to(device).repeat(heads, *[1] * t.ndim) for t in (weight, bias))
+        layers.append((weight.requires_grad_(), bias.requires_grad_()))
     return layers
-
-
-def _stacked(tensor: Tensor, heads: int, device: torch.device) -> Tensor:
-    return tensor.to(device).repeat(heads, *[1] * tensor.ndim).requires_grad_()
 
 
 def _loss_gradient(scores: Tensor, labels: Tensor) -> Tensor:
@@ -144,21 +143,11 @@ def _loss_gradient(scores: Tensor, labels: Tensor) -> Tensor:
 
 def _clipped(gradients: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Gradients (G, ...), each head's scaled to a norm of at most MLP_GRADIENT_NORM."""
-    norm = (
-        torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
-    )
-    factor = (MLP_GRADIENT_NORM / norm).clamp(max=1)
+    squares = [gradient.flatten(1).square().sum(1) for gradient in gradients]
+    factor = (MLP_GRADIENT_NORM / torch.stack(squares).sum(0).sqrt()).clamp(max=1)
     return tuple(gradient * _by_head(factor, gradient) for gradient in gradients)
 
 
 def _by_head(values: Tensor, parameter: Tensor) -> Tensor:
     """One value a head (G,), shaped to multiply a parameter (G, ...)."""
     return values.view(-1, *[1] * (parameter.ndim - 1))
-
-
-def _nesterov_step(
-    parameter: Tensor, gradient: Tensor, momentum: Tensor, lr: Tensor, decay: Tensor
-) -> None:
-    gradient = torch.addcmul(gradient, decay, parameter)
-    momentum.mul_(MOMENTUM).add_(gradient)
-    parameter.addcmul_(lr, gradient.add_(momentum, alpha=MOMENTUM), value=-1)

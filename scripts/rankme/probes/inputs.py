@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,14 +17,8 @@ from rankme.study.settings import Layer
 
 _COPY_ROWS = 65536
 
-
-class Inputs(Protocol):
-    """A source of training features."""
-
-    def batches(
-        self, order: Tensor, batch_size: int, epoch: int
-    ) -> Iterator[tuple[Tensor, Mapping[Layer, Tensor]]]:
-        """Images `order`, int64 (N,), in batches: their indices, and float32 (B, D) by layer."""
+Batches = Iterator[tuple[Tensor, Mapping[Layer, Tensor]]]
+"""Indices of images, int64 (B,), and their features by layer, float32 (B, D)."""
 
 
 class CachedFeatures:
@@ -46,10 +39,8 @@ class CachedFeatures:
         if device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0]:
             self._arrays = {n: _copied(array, device) for n, array in arrays.items()}
 
-    def batches(
-        self, order: Tensor, batch_size: int, epoch: int
-    ) -> Iterator[tuple[Tensor, Mapping[Layer, Tensor]]]:
-        """As in `Inputs`; the epoch makes no difference."""
+    def batches(self, order: Tensor, batch_size: int, epoch: int) -> Batches:
+        """The images `order`, int64 (N,), alike in every epoch."""
         for rows in order.split(batch_size):
             yield rows, {name: self._take(array, rows) for name, array in self._arrays.items()}
 
@@ -78,16 +69,13 @@ class AugmentedImages:
         seed: int,
         device: torch.device,
     ) -> None:
-        self._model = model
+        self._model, self._seed = model, seed
         self._images = DeviceBatches(split.images, split.labels, device)
         view = View(model.image_size, crop_scale, jitter=0.0, grey=0.0)
         self._augmenter = Augmenter((view,), **model.normalisation)
-        self._seed = seed
 
-    def batches(
-        self, order: Tensor, batch_size: int, epoch: int
-    ) -> Iterator[tuple[Tensor, Mapping[Layer, Tensor]]]:
-        """As in `Inputs`; every epoch has other crops and flips."""
+    def batches(self, order: Tensor, batch_size: int, epoch: int) -> Batches:
+        """The images `order`, int64 (N,), with other crops and flips in every epoch."""
         seed = np.random.default_rng((self._seed, epoch)).integers(2**63)
         generator = torch.Generator().manual_seed(int(seed))
         parts = order.split(batch_size)
@@ -97,6 +85,9 @@ class AugmentedImages:
                 self._images.prefetch(next_rows)
             (view,) = self._augmenter(images, generator)
             yield rows, layers(self._model, view)
+
+
+Inputs = CachedFeatures | AugmentedImages
 
 
 def _copied(array: np.ndarray, device: torch.device) -> Tensor:

@@ -35,8 +35,7 @@ def truth_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     scores, truth = _numbers(scores), np.asarray(labels)[:, None]
     own = np.take_along_axis(scores, truth, axis=1)
     earlier = np.arange(scores.shape[1]) < truth
-    ranks: np.ndarray = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
-    return ranks
+    return ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
 
 
 def average_precisions(
@@ -49,8 +48,6 @@ def average_precisions(
     recalls instead).
 
     Args:
-        scores: (N, C).
-        labels: 0/1, (N, C).
         weights: how often each image counts, whole numbers (N, R) for R measurements at once.
 
     Returns:

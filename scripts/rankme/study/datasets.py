@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from pydantic import ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
+from pydantic import ConfigDict, SerializeAsAny, ValidationInfo, field_validator
 
 from rankme.errors import Mistakes, UserError, unknown
 from rankme.plugins import LIBRARY
 from rankme.study.choices import reader_options, readers
 from rankme.study.identity import revived
 from rankme.study.mistakes import validated
-from rankme.study.settings import Name, Settings
+from rankme.study.settings import Name, Settings, key
 from rankme.yaml_files import read_yaml
 
 BUILT_IN = LIBRARY.parents[1] / "config" / "datasets.yaml"
@@ -36,21 +36,17 @@ class Archive(Settings):
         json_schema_extra={"oneOf": [{"required": ["sha256"]}, {"required": ["md5"]}]}
     )
 
-    url: str = Field(
-        pattern="^https?://", description="Address of a .zip or .tar file of any compression."
+    url: str = key(..., "Address of a .zip or .tar file of any compression.", pattern="^https?://")
+    sha256: str | None = key(
+        None, "SHA-256 of the archive, in hexadecimal digits.", pattern="^[0-9a-f]{64}$"
     )
-    sha256: str | None = Field(
+    md5: str | None = key(
         None,
-        pattern="^[0-9a-f]{64}$",
-        description="SHA-256 of the archive, in hexadecimal digits.",
-    )
-    md5: str | None = Field(
-        None,
+        "MD5 of the archive, in hexadecimal digits; where no SHA-256 is published.",
         pattern="^[0-9a-f]{32}$",
-        description="MD5 of the archive, in hexadecimal digits; where no SHA-256 is published.",
     )
-    unpacked_mb: int = Field(
-        ge=1, description="The most that its files may come to, in megabytes; more is refused."
+    unpacked_mb: int = key(
+        ..., "The most that its files may come to, in megabytes; more is refused.", ge=1
     )
 
     @field_validator("md5")
@@ -66,54 +62,53 @@ class Archive(Settings):
 class Expected(Settings):
     """Counts that the data must have; other counts are refused before decoding."""
 
-    classes: int | None = Field(None, ge=2, description="Number of classes.")
-    train: int | None = Field(None, ge=4, description="Number of training images.")
-    test: int | None = Field(None, ge=2, description="Number of test images.")
+    classes: int | None = key(None, "Number of classes.", ge=2)
+    train: int | None = key(None, "Number of training images.", ge=4)
+    test: int | None = key(None, "Number of test images.", ge=2)
 
 
 class Pixels(Settings):
     """What decides the pixels and labels of a dataset; where its files lie does not."""
 
-    reader: str = Field(
-        description="How the images are read; the name of a file in scripts/rankme/data/readers/."
+    reader: str = key(
+        ..., "How the images are read; the name of a file in scripts/rankme/data/readers/."
     )
-    size: int = Field(
+    size: int = key(
+        ...,
+        "Height and width of the decoded images in pixels; the shorter side is resized to it"
+        " (bicubic, antialiased) and the centre cropped.",
         ge=8,
         le=1024,
-        description="Height and width of the decoded images in pixels; the shorter side is resized"
-        " to it (bicubic, antialiased) and the centre cropped.",
     )
-    options: SerializeAsAny[Settings] = Field(
-        Settings(),
-        description="Options of the reader; one left out has the default that the reader states.",
+    options: SerializeAsAny[Settings] = key(
+        Settings(), "Options of the reader; one left out has the default that the reader states."
     )
-    skip_unreadable: int = Field(
+    skip_unreadable: int = key(
         0,
+        "Up to so many images that cannot be decoded are left out, and listed in DATASET; with"
+        " more, the preparation fails and names them.",
         ge=0,
-        description="Up to so many images that cannot be decoded are left out, and listed in"
-        " DATASET; with more, the preparation fails and names them.",
     )
 
 
 class Declaration(Pixels):
     """A dataset, and how to read it."""
 
-    root: Name | None = Field(
+    root: Name | None = key(
         None,
-        description="Folder that holds the images, or that they are downloaded to; `~` and"
-        " $VARIABLES are expanded, a relative path starts where the command is run. Not part of a"
-        " dataset's identity. Generated datasets have none.",
+        "Folder that holds the images, or that they are downloaded to; `~` and $VARIABLES are"
+        " expanded, a relative path starts where the command is run. Not part of a dataset's"
+        " identity. Generated datasets have none.",
     )
     archive: Archive | None = None
-    metric: Literal["top1", "map"] = Field(
+    metric: Literal["top1", "map"] = key(
         "top1",
-        description="What accuracy means on this dataset: top1, the fraction classified right, or"
-        " map, the mean over classes of the average precision, where an image may show several"
-        " classes.",
+        "What accuracy means on this dataset: top1, the fraction classified right, or map, the"
+        " mean over classes of the average precision, where an image may show several classes.",
     )
     expected: Expected = Expected()
-    licence: str = Field("", description="Terms the images come under.")
-    description: str = Field("", description="What the images show and where they come from.")
+    licence: str = key("", "Terms the images come under.")
+    description: str = key("", "What the images show and where they come from.")
 
     @property
     def pixels(self) -> Pixels:

@@ -58,12 +58,12 @@ def key_of(place: str, path: Iterable[Any]) -> str:
 
 
 def meaning(field: FieldInfo | None) -> str:
-    """What a key means: its description, or the first sentence about its section."""
+    """What a key means: its description, or the first paragraph about its section."""
     if field is None:
         return ""
     section = bare(field.annotation)
-    about = section.__doc__ if is_settings(section) else ""
-    return field.description or inspect.cleandoc(about or "").replace("\n", " ")
+    about = inspect.cleandoc((is_settings(section) and section.__doc__) or "")
+    return field.description or about.split("\n\n")[0].replace("\n", " ")
 
 
 def bare(annotation: Any) -> Any:
@@ -117,8 +117,8 @@ def _spot(settings: type[Settings], location: Iterable[Any]) -> _Spot:
 
 def _item(kind: Any, part: Any) -> Any:
     """The type of a list's or mapping's item."""
-    arguments = [kind for kind in get_args(kind) if not isinstance(kind, EllipsisType)]
-    return arguments[min(part, len(arguments) - 1) if isinstance(part, int) else -1]
+    items = [item for item in get_args(kind) if not isinstance(item, EllipsisType)] or [None]
+    return items[min(part, len(items) - 1) if isinstance(part, int) else -1]
 
 
 def _lines(error: ValidationError, settings: type[Settings], place: str) -> Iterator[str]:

@@ -2,87 +2,70 @@
 
 from typing import Any
 
-from pydantic import Field
-
-from rankme.study.settings import Name, Settings
+from rankme.study.settings import Name, Settings, key
 
 
 class Pathvars(Settings):
     """Where files go, relative to the working directory or absolute."""
 
-    results: Name = Field("results", description="Folder of the results tree.")
-    logs: Name = Field("logs", description="Folder of the log files, one a job.")
+    results: Name = key("results", "Folder of the results tree.")
+    logs: Name = key("logs", "Folder of the log files, one a job.")
 
 
 class Compute(Settings):
     """Where and with what the study runs; nothing here changes a result's identity."""
 
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$",
-        description="auto = cuda, then mps, then cpu.",
+    device: str = key(
+        "auto", "auto = cuda, then mps, then cpu.", pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
     )
-    threads: int = Field(
-        2,
-        ge=1,
-        le=1024,
-        description="Processor cores of each process that trains or runs an encoder.",
+    threads: int = key(
+        2, "Processor cores of each process that trains or runs an encoder.", ge=1, le=1024
     )
-    gpus: int = Field(
+    gpus: int = key(
         0,
+        "GPUs on each node of a pretraining job; a job that evaluates has one at most.",
         ge=0,
         le=64,
-        description="GPUs on each node of a pretraining job; a job that evaluates has one at most.",
     )
-    gpu_kind: str = Field(
+    gpu_kind: str = key(
         "",
+        "Kind of GPU to ask a cluster for, by the name it has there (a100); any if empty.",
         pattern=r"^[A-Za-z0-9_.]*$",
-        description="Kind of GPU to ask a cluster for, by the name it has there (a100); any if"
-        " empty.",
     )
-    nodes: int = Field(
+    nodes: int = key(
         1,
+        "Machines that train one encoder together; more than one under Slurm only.",
         ge=1,
         le=1024,
-        description="Machines that train one encoder together; more than one under Slurm only.",
     )
-    processes: int = Field(
-        0,
-        ge=0,
-        le=1024,
-        description="Processes on each node that train one encoder together; 0 = one a GPU.",
+    processes: int = key(
+        0, "Processes on each node that train one encoder together; 0 = one a GPU.", ge=0, le=1024
     )
-    mem_mb: int = Field(
-        4000,
-        ge=100,
-        le=10000000,
-        description="Memory of such a job on each node in MB; doubled at each retry.",
+    mem_mb: int = key(
+        4000, "Memory of such a job on each node in MB; doubled at each retry.", ge=100, le=10000000
     )
-    max_mem_mb: int = Field(
+    max_mem_mb: int = key(
         10000000,
+        "What no retry goes above, in MB; the memory of the largest node.",
         ge=100,
         le=10000000,
-        description="What no retry goes above, in MB; the memory of the largest node.",
     )
-    runtime: int = Field(
-        240,
-        ge=1,
-        le=100000,
-        description="Time limit of a pretraining job in minutes; doubled at each retry.",
+    runtime: int = key(
+        240, "Time limit of a pretraining job in minutes; doubled at each retry.", ge=1, le=100000
     )
-    evaluation_runtime: int = Field(
+    evaluation_runtime: int = key(
         15,
+        "Minutes for each step that evaluates one model on one dataset; a cluster job that does"
+        " all of them has their sum. Doubled at each retry.",
         ge=1,
         le=100000,
-        description="Minutes for each step that evaluates one model on one dataset; a cluster job"
-        " that does all of them has their sum. Doubled at each retry.",
     )
-    max_runtime: int = Field(
+    max_runtime: int = key(
         100000,
+        "What no retry of such a step goes above, in minutes; the limit of the partition. A"
+        " training that takes longer goes on in the next retry, from its checkpoint.",
         ge=1,
         le=100000,
-        description="What no retry of such a step goes above, in minutes; the limit of the"
-        " partition. A training that takes longer goes on in the next retry, from its checkpoint.",
     )
 
     @property
@@ -119,12 +102,12 @@ class Compute(Settings):
 class Tracking(Settings):
     """Publishing in an MLflow store, and nothing that decides a result."""
 
-    enabled: bool = Field(True, description="Publish all results once they are complete.")
-    uri: str | None = Field(
+    enabled: bool = key(True, "Publish all results once they are complete.")
+    uri: str | None = key(
         None,
+        "MLflow server or database, without credentials; null = SQLite in the results tree. The"
+        " environment variable MLFLOW_TRACKING_URI comes first.",
         pattern=r"^(https?|sqlite|postgresql|mysql|mssql)(\+[a-z0-9]+)?://",
-        description="MLflow server or database, without credentials; null = SQLite in the results"
-        " tree. The environment variable MLFLOW_TRACKING_URI comes first.",
     )
-    live: bool = Field(False, description="Report each epoch of a run while it trains as well.")
-    models: bool = Field(False, description="Send the models, too, and not only the small files.")
+    live: bool = key(False, "Report each epoch of a run while it trains as well.")
+    models: bool = key(False, "Send the models, too, and not only the small files.")

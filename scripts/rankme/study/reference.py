@@ -7,8 +7,9 @@ is written, and a file that is not as it would be made is an error.
 import argparse
 import ast
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from rankme.study.study import MethodEntry, Study
 
 ROOT = LIBRARY.parents[1]
 
-_LINE = 96
+_LINE = 400
 """Characters of JSON up to which a part of a schema stands in one line."""
 
 _INTRODUCTION = """\
@@ -120,7 +121,7 @@ def pages() -> dict[Path, str]:
 
 
 def _yaml(schema: Schema) -> str:
-    text = yaml.dump(schema, Dumper=_Compact, sort_keys=False, width=100, allow_unicode=True)
+    text = yaml.dump(schema, Dumper=_Compact, sort_keys=False, width=_LINE, allow_unicode=True)
     return f"# Made by `python -m rankme.study.reference`.\n{text}"
 
 
@@ -135,13 +136,15 @@ def _blocks() -> Iterator[str]:
     yield from ("### methods\n", "A list of methods, each with:\n", *_table(MethodEntry))
     yield from ("## Methods\n", "Hyperparameters, beside which each key of `training` may stand.\n")
     for file in files("methods").values():
-        if name := declared(file).get("NAME"):
-            yield from (f"### {name}\n", _about(file), "", *_table(methods()[name].hyperparameters))
+        if method := declared(file).get("NAME"):
+            own = methods()[method].hyperparameters
+            yield from (f"### {method}\n", _about(file), "", *_table(own))
     yield "## Encoders\n"
     for file in files("models/encoders").values():
-        for name in declared(file).get("NAMES", ()):
-            own = encoders()[name].model_fields.keys() - EncoderSettings.model_fields.keys()
-            yield from (f"### {name}\n", _about(file), "", *_table(encoders()[name], own))
+        if names := declared(file).get("NAMES"):
+            kind = encoders()[names[0]]
+            added = kind.model_fields.keys() - EncoderSettings.model_fields.keys()
+            yield from (f"### {', '.join(names)}\n", _about(file), "", *_table(kind, added))
     yield "## Recipes\n"
     yield from (f"* `{name}`: {_about(file)}" for name, file in files("augment/recipes").items())
     yield from ("\n## Datasets\n", "Each name has below it:\n", *_table(Declaration))
@@ -168,7 +171,7 @@ def _about(file: Path) -> str:
     return text.split("\n\n")[0].replace("\n", " ")
 
 
-def _table(kind: type[Settings], keys: Any = None) -> Iterator[str]:
+def _table(kind: type[Settings], keys: Container[str] | None = None) -> Iterator[str]:
     """A table of the keys of a class, or of some of them."""
     schemas = section_schema(kind).get("properties", {})
     rows = {name: schema for name, schema in schemas.items() if keys is None or name in keys}
@@ -176,7 +179,8 @@ def _table(kind: type[Settings], keys: Any = None) -> Iterator[str]:
         yield from ("| key | value | default | meaning |", "|---|---|---|---|")
     for name, schema in rows.items():
         field = kind.model_fields[name]
-        default = "required" if field.is_required() else _code(schema.get("default", ""))
+        default = "required" if field.is_required() else ""
+        default = _code(schema["default"]) if "default" in schema else default
         about = meaning(field).replace("|", "\\|")
         yield f"| `{name}` | {_value(schema)} | {default} | {about} |"
     if rows:
@@ -188,7 +192,7 @@ def _value(schema: Schema) -> str:
     if "enum" in schema or "const" in schema:
         return ", ".join(map(_code, schema.get("enum", [schema.get("const")])))
     if "anyOf" in schema:
-        return " or ".join(map(_value, schema["anyOf"]))
+        return ", or ".join(map(_value, schema["anyOf"]))
     match schema.get("type"):
         case "array" if "prefixItems" in schema:
             return f"list of {schema['minItems']}: {_value(schema['prefixItems'][0])}"
@@ -216,7 +220,8 @@ def _bounds(schema: Schema) -> Iterator[str]:
     }
     for key, word in words.items():
         if key in schema:
-            yield f"{word} {schema[key]}"
+            limit = schema[key]
+            yield f"{word} {f'{limit:,.0f}' if float(limit).is_integer() else limit}"
 
 
 def _code(value: Any) -> str:
@@ -227,9 +232,10 @@ def _code(value: Any) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    check = parser.parse_args().check
     differing = {file: text for file, text in pages().items() if _read(file) != text}
-    if parser.parse_args().check and differing:
-        listed = ", ".join(str(file.relative_to(ROOT)) for file in differing)
+    if check and differing:
+        listed = ", ".join(os.path.relpath(file, ROOT) for file in differing)
         sys.exit(f"{listed}: not as its classes say; run `python -m rankme.study.reference`")
     for file, text in differing.items():
         file.write_text(text, encoding="utf-8")

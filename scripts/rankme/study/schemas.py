@@ -1,11 +1,11 @@
 """JSON Schemas of a study and of datasets, by which editors complete and check a config."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rankme.study.choices import encoders, methods, reader_options, readers, recipes
 from rankme.study.datasets import NAME_PATTERN, Declaration
-from rankme.study.settings import EncoderSettings, Settings, Training
+from rankme.study.settings import WORDS, EncoderSettings, Settings, Training
 from rankme.study.study import Study
 
 Schema = dict[str, Any]
@@ -13,9 +13,17 @@ Schema = dict[str, Any]
 DATASETS_FILE = "datasets.schema.yaml"
 
 _DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-_OWN_WORDS = ("title", "introduced", "needs", "within")
+_BY_NAME = ("properties", "$defs")
 _LAST = ("default", "description")
 _KINDS = ("keys", "lists")
+
+_NAMES: dict[tuple[str, str], Callable[[], Iterable[str]]] = {
+    ("EncoderSettings", "name"): encoders,
+    ("Augmentation", "recipe"): recipes,
+    ("MethodEntry", "name"): methods,
+    ("Declaration", "reader"): readers,
+}
+"""Keys whose values are names of files, and what there is to choose from."""
 
 
 def config_schema() -> Schema:
@@ -26,11 +34,10 @@ def config_schema() -> Schema:
         del parts[name]
     about = {"description": keys["datasets"]["description"]}
     keys["datasets"] = {"anyOf": [{"type": "string"}, {"$ref": DATASETS_FILE}], **about}
-    parts["Augmentation"]["properties"]["recipe"]["enum"] = recipes()
-    parts["EncoderSettings"] |= _by_encoder(parts["EncoderSettings"])
-    parts["MethodEntry"]["properties"]["name"]["enum"] = list(methods())
+    _complete_encoder(parts["EncoderSettings"])
     parts["MethodEntry"]["allOf"] = [_when("name", name, _method(name)) for name in methods()]
     training = parts["Training"].pop("properties")
+    del parts["Training"]["additionalProperties"]
     own = {name: _properties(offer.hyperparameters) for name, offer in methods().items()}
     for name, found in {"training": training, **own}.items():
         parts[f"{name}-keys"] = {"properties": found}
@@ -44,7 +51,6 @@ def datasets_schema() -> Schema:
     one = section_schema(Declaration)
     parts, keys = one.pop("$defs"), one["properties"]
     del parts["Settings"]
-    keys["reader"]["enum"] = readers()
     keys["options"] = {"type": "object", "description": keys["options"]["description"]}
     one["allOf"] = [
         _when("reader", name, {"properties": {"options": {"$ref": f"#/$defs/{name}"}}})
@@ -58,27 +64,31 @@ def datasets_schema() -> Schema:
 
 def section_schema(kind: type[Settings]) -> Schema:
     """The schema of a section: what pydantic makes, without what is of no use in an editor."""
-    tidied: Schema = _tidy(kind.model_json_schema())
+    schema: Schema = _tidy(kind.model_json_schema())
+    for (section, key), names in _NAMES.items():
+        for name, part in {kind.__name__: schema, **schema.get("$defs", {})}.items():
+            if name == section:
+                part["properties"][key]["enum"] = list(names())
+    return schema
+
+
+def _tidy(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    # The default of a section is that of all its keys.
+    section = "$ref" in schema or schema.get("type") == "object"
+    useless = {"title", *WORDS, *["default"] * section}
+    words = [word for word in schema if word not in _LAST] + [w for w in _LAST if w in schema]
+    words = [word for word in words if word not in useless]
+    tidied = {word: _tidy(schema[word]) for word in words if word not in _BY_NAME}
+    for word in _BY_NAME:
+        if word in schema:
+            tidied[word] = {name: _tidy(part) for name, part in schema[word].items()}
+    if "description" in tidied:
+        tidied["description"] = tidied["description"].replace("\n", " ")
     return tidied
-
-
-def _tidy(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_tidy(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    kept = {key: value for key, value in node.items() if not _is_useless(key, value, node)}
-    ordered = [key for key in kept if key not in _LAST] + [key for key in _LAST if key in kept]
-    tidied = {key: _tidy(kept[key]) for key in ordered}
-    if isinstance(about := tidied.get("description"), str):
-        tidied["description"] = about.replace("\n", " ")
-    return tidied
-
-
-def _is_useless(key: str, value: Any, node: Mapping[str, Any]) -> bool:
-    """Own words, and the default of a section, which is that of all its keys."""
-    section = "$ref" in node or node.get("type") == "object"
-    return (key in _OWN_WORDS and not isinstance(value, dict)) or (key == "default" and section)
 
 
 def _properties(kind: type[Settings]) -> Schema:
@@ -100,7 +110,7 @@ def _when(key: str, value: str, then: Schema) -> Schema:
 def _closed(parts: Iterable[str], keys: Iterable[str]) -> Schema:
     """A mapping of the keys of several parts, and of no others."""
     whole = [{"$ref": f"#/$defs/{part}"} for part in parts]
-    return {"type": "object", "allOf": whole, "propertyNames": {"enum": list(keys)}}
+    return {"type": "object", "allOf": whole, **_only(keys)}
 
 
 def _method(name: str) -> Schema:
@@ -110,18 +120,16 @@ def _method(name: str) -> Schema:
     return {"properties": {"default": point, "sweeps": lists, "grid": lists}}
 
 
-def _by_encoder(common: Schema) -> Schema:
-    """What the encoders there are make of the section that all have in common."""
-    common["properties"]["name"]["enum"] = list(encoders())
+def _complete_encoder(section: Schema) -> None:
+    """Add what encoders have of their own to the section that all have in common."""
     if all(kind is EncoderSettings for kind in encoders().values()):
-        return {}
-    del common["additionalProperties"]
-    each = [
-        _when(
-            "name",
-            name,
-            {"properties": _properties(kind), "propertyNames": {"enum": list(kind.model_fields)}},
-        )
+        return
+    del section["additionalProperties"]
+    section["allOf"] = [
+        _when("name", name, {"properties": _properties(kind), **_only(kind.model_fields)})
         for name, kind in encoders().items()
     ]
-    return {"allOf": each}
+
+
+def _only(keys: Iterable[str]) -> Schema:
+    return {"propertyNames": {"enum": list(keys)}}

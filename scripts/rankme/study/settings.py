@@ -21,14 +21,17 @@ class Settings(BaseModel):
     """A section of a study.
 
     Strict: no text is a number, and `true` is none. A key whose default is changed later keeps the
-    old one, as `Field(0.2, json_schema_extra={"introduced": 0.1})`, so that no run gets another
-    name; see `rankme.study.identity`. Two more words are understood there: `needs`, a key of the
-    same section without which this one has no effect, and `within`, a range that its value divides.
+    old one, as `key(0.2, "...", introduced=0.1)`, so that no run gets another name; see
+    `rankme.study.identity`.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
     )
+
+
+WORDS = ("introduced", "needs", "within")
+"""What `key` takes beside bounds."""
 
 
 def key(default: Any, meaning: str, **bounds: Any) -> Any:
@@ -38,7 +41,7 @@ def key(default: Any, meaning: str, **bounds: Any) -> Any:
     `needs`, a key of the same section without which this one has no effect; and `within`, a range
     of the config that the value divides.
     """
-    words = {name: bounds.pop(name) for name in ("introduced", "needs", "within") if name in bounds}
+    words: Any = {name: bounds.pop(name) for name in WORDS if name in bounds}
     return Field(default, description=meaning, json_schema_extra=words or None, **bounds)
 
 
@@ -113,12 +116,12 @@ embedding, nearest neighbours, and an MLP of three layers."""
 class EncoderSettings(Settings):
     """Network that makes the representation."""
 
-    name: str = Field("resnet18", description="Architecture.")
-    width: int = Field(64, ge=1, le=1024, description="Channels of the first stage.")
-    stem: Literal["auto", "small", "stride2", "imagenet"] = Field(
+    name: str = key("resnet18", "Architecture.")
+    width: int = key(64, "Channels of the first stage.", ge=1, le=1024)
+    stem: Literal["auto", "small", "stride2", "imagenet"] = key(
         "auto",
-        description="First layers: small = 3x3 at full resolution, stride2 = 3x3 at half, imagenet"
-        " = 7x7 and max-pooling; auto = small up to 64 px, else imagenet.",
+        "First layers: small = 3x3 at full resolution, stride2 = 3x3 at half, imagenet = 7x7 and"
+        " max-pooling; auto = small up to 64 px, else imagenet.",
     )
 
 
@@ -127,110 +130,94 @@ class Projector(Settings):
 
     widths: Annotated[
         tuple[Annotated[int, Field(ge=2, le=65536)], ...], List, Field(min_length=1)
-    ] = Field(
+    ] = key(
         (2048, 2048, 1024),
-        description="Output width of each linear layer; the last is the embedding dimension.",
+        "Output width of each linear layer; the last is the embedding dimension.",
     )
 
 
 class Augmentation(Settings):
     """Random transformations that make the views of an image."""
 
-    recipe: str = Field("byol", description="Published recipe, by the name of its file.")
-    crop_scale: CropScale = Field(
-        (0.08, 1.0),
-        description="Smallest and largest area of a crop, as a fraction of the image.",
+    recipe: str = key("byol", "Published recipe, by the name of its file.")
+    crop_scale: CropScale = key(
+        (0.08, 1.0), "Smallest and largest area of a crop, as a fraction of the image."
     )
 
 
 class Training(Settings):
     """Pretraining; each key may also stand in a method's default, sweeps and grid."""
 
-    epochs: int = Field(100, ge=1, le=100000, description="Passes over the source.")
-    batch_size: int = Field(256, ge=2, le=1048576, description="Images a step, over all processes.")
-    optimizer: Literal["adamw", "sgd", "lars"] = Field("lars", description="Optimiser.")
-    lr: float = Field(0.3, gt=0, le=1e9, description="Peak learning rate, before scaling.")
-    scale_lr: bool = Field(True, description="Multiply the learning rate by batch_size / 256.")
-    weight_decay: float = Field(
-        1e-6, ge=0, le=1, description="Weight decay; parameters of one dimension are excluded."
+    epochs: int = key(100, "Passes over the source.", ge=1, le=100000)
+    batch_size: int = key(256, "Images a step, over all processes.", ge=2, le=1048576)
+    optimizer: Literal["adamw", "sgd", "lars"] = key("lars", "Optimiser.")
+    lr: float = key(0.3, "Peak learning rate, before scaling.", gt=0, le=1e9)
+    scale_lr: bool = key(True, "Multiply the learning rate by batch_size / 256.")
+    weight_decay: float = key(
+        1e-6, "Weight decay; parameters of one dimension are excluded.", ge=0, le=1
     )
-    momentum: float = Field(
-        0.9, ge=0, lt=1, description="Momentum of sgd and lars, beta1 of adamw."
+    momentum: float = key(0.9, "Momentum of sgd and lars, beta1 of adamw.", ge=0, lt=1)
+    warmup_epochs: float = key(10, "Epochs of linear warm-up.", ge=0, le=100000)
+    final_lr_fraction: float = key(
+        0.001, "Learning rate at the last step, as a fraction of its peak.", ge=0, le=1
     )
-    warmup_epochs: float = Field(10, ge=0, le=100000, description="Epochs of linear warm-up.")
-    final_lr_fraction: float = Field(
-        0.001,
-        ge=0,
-        le=1,
-        description="Learning rate at the last step, as a fraction of its peak.",
-    )
-    rank_weight: float = Field(
+    rank_weight: float = key(
         0.0,
+        "Weight of the rank regulariser, the squared logarithm of the embeddings' effective rank"
+        " in a batch over rank_target; 0 = off.",
         ge=0,
         le=1e6,
-        description="Weight of the rank regulariser, the squared logarithm of the embeddings'"
-        " effective rank in a batch over rank_target; 0 = off.",
     )
-    rank_target: float = Field(
+    rank_target: float = key(
         0.0,
+        "Effective rank that the regulariser pulls the embeddings of a batch to, from 1 to the"
+        " smaller of batch_size and embedding dimension; without effect where rank_weight is 0.",
         ge=0,
         le=65536,
-        json_schema_extra={"needs": "rank_weight"},
-        description="Effective rank that the regulariser pulls the embeddings of a batch to, from 1"
-        " to the smaller of batch_size and embedding dimension; without effect where rank_weight is"
-        " 0.",
+        needs="rank_weight",
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16"] = key(
         "auto",
-        description="Precision of the network's arithmetic; losses and metrics are float32 or"
-        " better. auto = bfloat16 where the device has it in hardware.",
+        "Precision of the network's arithmetic; losses and metrics are float32 or better. auto ="
+        " bfloat16 where the device has it in hardware.",
     )
-    compile: bool | Literal["auto"] = Field(
+    compile: bool | Literal["auto"] = key(
         "auto",
-        description="Compile the network by torch.compile. auto = on (true) for a long run on one"
-        " CUDA card, where it repays the minute that it takes, else off (false).",
+        "Compile the network by torch.compile. auto = on (true) for a long run on one CUDA card,"
+        " where it repays the minute that it takes, else off (false).",
     )
-    rank_every_epochs: int = Field(
-        1, ge=1, le=100000, description="Epochs between two measurements of RankMe while training."
+    rank_every_epochs: int = key(
+        1, "Epochs between two measurements of RankMe while training.", ge=1, le=100000
     )
-    rank_samples: int = Field(
-        2048, ge=2, le=1000000, description="Training images of those measurements."
-    )
+    rank_samples: int = key(2048, "Training images of those measurements.", ge=2, le=1000000)
 
 
 class Rank(Settings):
     """Measurement of RankMe and its rivals after training."""
 
-    samples: int = Field(
-        25600,
-        ge=2,
-        le=10000000,
-        description="Training images of each dataset, a fixed random subset.",
+    samples: int = key(
+        25600, "Training images of each dataset, a fixed random subset.", ge=2, le=10000000
     )
-    eps: float = Field(1e-7, ge=0, le=0.01, description="Added to each normalised singular value.")
-    alpha_fit: Annotated[tuple[Index, Index], List, Rising] = Field(
-        (10, 100),
-        description="First and last rank of the eigenvalues that alpha-ReQ fits a line to.",
+    eps: float = key(1e-7, "Added to each normalised singular value.", ge=0, le=0.01)
+    alpha_fit: Annotated[tuple[Index, Index], List, Rising] = key(
+        (10, 100), "First and last rank of the eigenvalues that alpha-ReQ fits a line to."
     )
-    pair_rows: int = Field(
+    pair_rows: int = key(
         2048,
+        "Of the samples, those of the metrics that compare all pairs (uniformity, IdEst); time"
+        " and memory grow as its square.",
         ge=16,
         le=50000,
-        description="Of the samples, those of the metrics that compare all pairs (uniformity,"
-        " IdEst); time and memory grow as its square.",
     )
-    lidar_images: int = Field(
+    lidar_images: int = key(
         1000,
+        "Training images of each dataset of which LiDAR and alignment see augmented views, a"
+        " fixed random subset; LiDAR finds at most as many directions.",
         ge=2,
         le=1000000,
-        description="Training images of each dataset of which LiDAR and alignment see augmented"
-        " views, a fixed random subset; LiDAR finds at most as many directions.",
     )
-    lidar_views: int = Field(
-        10,
-        ge=2,
-        le=1000,
-        description="Augmented views of each of those images; LiDAR's authors use 10 to 50.",
+    lidar_views: int = key(
+        10, "Augmented views of each of those images; LiDAR's authors use 10 to 50.", ge=2, le=1000
     )
 
 
@@ -244,57 +231,51 @@ class GridPoint(NamedTuple):
 class Probe(Settings):
     """Probes of the frozen encoder."""
 
-    protocol: Literal["cached", "augmented"] = Field(
+    protocol: Literal["cached", "augmented"] = key(
         "cached",
-        description="What heads are trained on: cached = features extracted once, without"
-        " augmentation; augmented = features of images cropped and flipped anew in every epoch, as"
-        " in the literature.",
+        "What heads are trained on: cached = features extracted once, without augmentation;"
+        " augmented = features of images cropped and flipped anew in every epoch, as in the"
+        " literature.",
     )
     readouts: Annotated[
         tuple[Literal["linear", "embedding", "knn", "mlp"], ...],
         List,
         Distinct,
         WithMainReadout,
-    ] = Field(
+    ] = key(
         ("linear", "embedding", "knn", "mlp"),
-        description="What is read from the features; linear is always among it. linear = linear"
-        " head on the representation, embedding = on the embedding, knn = nearest neighbours and"
-        " mlp = MLP of three layers on the representation.",
+        "What is read from the features; linear is always among it. linear = linear head on the"
+        " representation, embedding = on the embedding, knn = nearest neighbours and mlp = MLP of"
+        " three layers on the representation.",
     )
-    epochs: int = Field(28, ge=1, le=10000, description="Passes over the target's training images.")
-    milestones: Annotated[tuple[Annotated[int, Field(ge=1)], ...], List] = Field(
-        (8, 16, 24), description="Epochs after which the learning rate falls to a tenth."
+    epochs: int = key(28, "Passes over the target's training images.", ge=1, le=10000)
+    milestones: Annotated[tuple[Annotated[int, Field(ge=1)], ...], List] = key(
+        (8, 16, 24), "Epochs after which the learning rate falls to a tenth."
     )
-    batch_size: int = Field(256, ge=1, le=1048576, description="Images a step.")
+    batch_size: int = key(256, "Images a step.", ge=1, le=1048576)
     lr: Annotated[
         tuple[Annotated[float, Field(gt=0)], ...], List, Field(min_length=1), Distinct
-    ] = Field((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), description="Learning rates to choose from.")
+    ] = key((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), "Learning rates to choose from.")
     weight_decay: Annotated[
         tuple[Annotated[float, Field(ge=0)], ...], List, Field(min_length=1), Distinct
-    ] = Field((0.0, 0.0005, 0.005), description="Weight decays to choose from.")
-    validation_fraction: float = Field(
+    ] = key((0.0, 0.0005, 0.005), "Weight decays to choose from.")
+    validation_fraction: float = key(
         0.2,
+        "Part of the target's training images on which learning rate, decay and k are chosen.",
         ge=0.05,
         le=0.5,
-        description="Part of the target's training images on which learning rate, decay and k are"
-        " chosen.",
     )
-    seed: Seed = Field(
-        0,
-        description="Seed of the split, the order of the images, initial weights and augmentation.",
+    seed: Seed = key(
+        0, "Seed of the split, the order of the images, initial weights and augmentation."
     )
     knn_k: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...], List, Field(min_length=1), Distinct
-    ] = Field(
-        (1, 5, 10, 20, 50, 100, 200), description="Numbers of nearest neighbours to choose from."
-    )
-    mlp_width: int = Field(
-        512, ge=1, le=65536, description="Units of each of the two hidden layers of the MLP."
-    )
-    crop_scale: CropScale = Field(
+    ] = key((1, 5, 10, 20, 50, 100, 200), "Numbers of nearest neighbours to choose from.")
+    mlp_width: int = key(512, "Units of each of the two hidden layers of the MLP.", ge=1, le=65536)
+    crop_scale: CropScale = key(
         (0.08, 1.0),
-        description="Smallest and largest area of a crop of the augmented protocol, as a fraction"
-        " of the image.",
+        "Smallest and largest area of a crop of the augmented protocol, as a fraction of the"
+        " image.",
     )
 
     def grid(self) -> list[GridPoint]:

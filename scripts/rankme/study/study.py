@@ -1,7 +1,6 @@
 """A study: one source, its targets, and the methods with their hyperparameters."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from rankme.study.settings import (
     Seed,
     Settings,
     Training,
+    key,
 )
 
 Values = SkipValidation[tuple[Any, ...]]
@@ -40,19 +40,16 @@ _OF_NO_RESULT = ("root", "archive", "licence", "description")
 class MethodEntry(Settings):
     """A method and the points at which it is run; its values are checked by its own file."""
 
-    name: str = Field(description="Method, as its file in scripts/rankme/methods names it.")
-    default: dict[str, Any] = Field(
+    name: str = key(..., "Method, as its file in scripts/rankme/methods names it.")
+    default: dict[str, Any] = key(
         {},
-        description="The default point: hyperparameters of the method, and training keys that"
-        " differ from the study's.",
+        "The default point: hyperparameters of the method, and training keys that differ from the"
+        " study's.",
     )
-    sweeps: dict[str, Values] = Field(
-        {},
-        description="Values of one hyperparameter at a time, the others at the default point.",
+    sweeps: dict[str, Values] = key(
+        {}, "Values of one hyperparameter at a time, the others at the default point."
     )
-    grid: dict[str, Values] = Field(
-        {}, description="Values of several hyperparameters, in all combinations."
-    )
+    grid: dict[str, Values] = key({}, "Values of several hyperparameters, in all combinations.")
 
     @property
     def hyperparameters(self) -> Settings:
@@ -78,29 +75,26 @@ class MethodEntry(Settings):
 class Study(Settings):
     """One source, its targets, and the methods with their hyperparameters."""
 
-    study: str = Field(
+    study: str = key(
         "study",
+        "Name of the study, for its folder, titles and tracking; by default that of its file.",
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
-        description="Name of the study, for its folder, titles and tracking; by default that of its"
-        " file.",
     )
     pathvars: Pathvars = Pathvars()
-    datasets: dict[str, SerializeAsAny[Declaration]] = Field(
+    datasets: dict[str, SerializeAsAny[Declaration]] = key(
         {},
-        description="Datasets of one's own, beside the built-in ones of config/datasets.yaml and"
-        " over them: declarations by name, or the path of a YAML file that holds them.",
+        "Datasets of one's own, beside the built-in ones of config/datasets.yaml and over them:"
+        " declarations by name, or a YAML file that holds them, from where the command is run.",
     )
-    source: str = Field(description="Dataset to pretrain on.")
-    targets: Annotated[tuple[str, ...], List, Distinct] = Field(
-        description="Datasets to evaluate on; the source is always evaluated as well."
+    source: str = key(..., "Dataset to pretrain on.")
+    targets: Annotated[tuple[str, ...], List, Distinct] = key(
+        ..., "Datasets to evaluate on; the source is always evaluated as well."
     )
-    seeds: Annotated[tuple[Seed, ...], List, Field(min_length=1), Distinct] = Field(
-        (0,), description="Seeds of every point."
+    seeds: Annotated[tuple[Seed, ...], List, Field(min_length=1), Distinct] = key(
+        (0,), "Seeds of every point."
     )
-    default_seeds: Annotated[tuple[Seed, ...], List, Distinct] = Field(
-        (),
-        description="Further seeds of each method's default point, to measure the noise between"
-        " seeds.",
+    default_seeds: Annotated[tuple[Seed, ...], List, Distinct] = key(
+        (), "Further seeds of each method's default point, to measure the noise between seeds."
     )
     encoder: SerializeAsAny[EncoderSettings] = EncoderSettings()
     projector: Projector = Projector()
@@ -110,8 +104,8 @@ class Study(Settings):
     probe: Probe = Probe()
     compute: Compute = Compute()
     tracking: Tracking = Tracking()
-    methods: Annotated[tuple[MethodEntry, ...], List, Field(min_length=1)] = Field(
-        description="Methods and the points at which each is run."
+    methods: Annotated[tuple[MethodEntry, ...], List, Field(min_length=1)] = key(
+        ..., "Methods and the points at which each is run."
     )
 
     @property
@@ -137,7 +131,7 @@ class Study(Settings):
         """
         return {"study": self.study, **self._content(lambda part: part.model_dump(mode="json"))}
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 of all that decides a result; of JSON forms, so that a new key changes none."""
         return digest(self._content(plain))

@@ -13,12 +13,15 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from rankme.errors import UserError, describe
+from rankme.errors import UserError, describe, one_line
+
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -40,9 +43,10 @@ def process_group() -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "/gloo/" not in str(error):
             raise
-        reason = " ".join(str(error).split())
+        if backend == "gloo":
+            dist.destroy_process_group()  # else its threads abort one process in twenty as it ends
         raise UserError(
-            f"the processes lost touch; if one has ended, its message says why ({reason})"
+            f"the processes lost touch; if one has ended, its message says why ({one_line(error)})"
         ) from error
     dist.destroy_process_group()
 
@@ -55,11 +59,6 @@ def world_size() -> int:
 def rank() -> int:
     """Number of this process, from 0."""
     return dist.get_rank() if world_size() > 1 else 0
-
-
-def is_first() -> bool:
-    """Whether this is the process that writes the run's files."""
-    return rank() == 0
 
 
 def rows(batch_size: int) -> slice:
@@ -115,16 +114,12 @@ def maximum(*values: int) -> list[int]:
     return numbers.tolist()
 
 
-def exchange(text: str) -> list[str]:
+def exchange(value: _T) -> list[_T]:
     """What each process passed here, in order of rank."""
-    if world_size() == 1:
-        return [text]
-    data = text.encode()
-    (length,) = maximum(len(data))
-    padded = torch.frombuffer(bytearray(data.ljust(length + 1, b"\0")), dtype=torch.uint8)
-    gathered = [torch.empty_like(padded) for _ in range(world_size())]
-    dist.all_gather(gathered, padded)
-    return [bytes(part.tolist()).rstrip(b"\0").decode() for part in gathered]
+    found = [value] * world_size()
+    if world_size() > 1:
+        dist.all_gather_object(found, value)
+    return found
 
 
 @contextmanager

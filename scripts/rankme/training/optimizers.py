@@ -13,7 +13,6 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from rankme.study.settings import Training
-from rankme.training.schedule import peak_rate
 
 LARS_TRUST = 0.001
 """LARS's eta, as in VICReg's official training."""
@@ -27,28 +26,17 @@ class Optimizer:
 
     Args:
         parameters: to train.
-        lr: learning rate, an attribute that may be set anew before each step.
         momentum: decay of the mean of the gradients.
         weight_decay: of the parameters of more than one dimension.
+
+    Attributes:
+        parameters: those of more than one dimension first.
     """
 
-    def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        lr: float,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-    ) -> None:
-        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
-        trained = list(parameters)
-        self._matrices: list[Tensor] = [p for p in trained if p.ndim > 1]
-        self._vectors: list[Tensor] = [p for p in trained if p.ndim <= 1]
+    def __init__(self, parameters: Iterable[Tensor], momentum: float, weight_decay: float) -> None:
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.parameters = sorted(parameters, key=lambda parameter: parameter.ndim <= 1)
         self._state = {p: self._initial_state(p) for p in self.parameters}
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """All trained parameters."""
-        return self._matrices + self._vectors
 
     def tensors(self) -> dict[str, Tensor]:
         """The state itself, not a copy, as `<index of the parameter>.<name>`."""
@@ -64,39 +52,38 @@ class Optimizer:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Take one step; parameters without a gradient stay as they are."""
-        for group in (self._matrices, self._vectors):
-            ready = [p for p in group if p.grad is not None]
-            if ready:
-                self._update(ready, [p.grad for p in ready if p.grad is not None])
+    def step(self, lr: float) -> None:
+        """Take one step at a learning rate; parameters without a gradient stay as they are."""
+        ready = {p: p.grad for p in self.parameters if p.grad is not None}
+        matrices = {p: gradient for p, gradient in ready.items() if p.ndim > 1}
+        vectors = {p: gradient for p, gradient in ready.items() if p.ndim <= 1}
+        for gradients, decay in ((matrices, self.weight_decay), (vectors, 0.0)):
+            if gradients:
+                self._update(gradients, lr, decay)
 
     def _initial_state(self, parameter: Tensor) -> dict[str, Tensor]:
         return {"momentum_buffer": torch.zeros_like(parameter)}
 
-    def _update(self, weights: list[Tensor], gradients: list[Tensor]) -> None:
-        """Update weights that are all matrices or all vectors."""
+    def _state_of(self, weights: Iterable[Tensor], name: str) -> list[Tensor]:
+        return [self._state[weight][name] for weight in weights]
+
+    def _update(self, gradients: dict[Tensor, Tensor], lr: float, decay: float) -> None:
+        """Update weights, all of them matrices or all vectors, by the gradient of each."""
         raise NotImplementedError
-
-    def _of(self, weights: list[Tensor], name: str) -> list[Tensor]:
-        return [self._state[w][name] for w in weights]
-
-    def _decay(self, weights: list[Tensor]) -> float:
-        return self.weight_decay if weights[0].ndim > 1 else 0.0
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum, as `torch.optim.SGD`."""
 
-    def _update(self, weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _update(self, gradients: dict[Tensor, Tensor], lr: float, decay: float) -> None:
         sgd(
-            weights,
-            gradients,
-            [*self._of(weights, "momentum_buffer")],
+            [*gradients],
+            [*gradients.values()],
+            [*self._state_of(gradients, "momentum_buffer")],
             fused=True,
-            weight_decay=self._decay(weights),
+            weight_decay=decay,
             momentum=self.momentum,
-            lr=self.lr,
+            lr=lr,
             dampening=0,
             nesterov=False,
             maximize=False,
@@ -116,20 +103,20 @@ class AdamW(Optimizer):
             "exp_avg_sq": torch.zeros_like(parameter),
         }
 
-    def _update(self, weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _update(self, gradients: dict[Tensor, Tensor], lr: float, decay: float) -> None:
         adamw(
-            weights,
-            gradients,
-            self._of(weights, "exp_avg"),
-            self._of(weights, "exp_avg_sq"),
+            [*gradients],
+            [*gradients.values()],
+            self._state_of(gradients, "exp_avg"),
+            self._state_of(gradients, "exp_avg_sq"),
             [],
-            self._of(weights, "step"),
+            self._state_of(gradients, "step"),
             fused=True,
             amsgrad=False,
             beta1=self.momentum,
             beta2=0.999,
-            lr=self.lr,
-            weight_decay=self._decay(weights),
+            lr=lr,
+            weight_decay=decay,
             eps=1e-8,
             maximize=False,
         )
@@ -148,15 +135,15 @@ class LARS(Optimizer):
     still is. Nothing here waits for the device.
     """
 
-    def _update(self, weights: list[Tensor], gradients: list[Tensor]) -> None:
-        directions = gradients
+    def _update(self, gradients: dict[Tensor, Tensor], lr: float, decay: float) -> None:
+        weights, directions = [*gradients], [*gradients.values()]
         if weights[0].ndim > 1:
-            directions = list(torch._foreach_add(gradients, weights, alpha=self.weight_decay))
+            directions = [*torch._foreach_add(directions, weights, alpha=decay)]
             torch._foreach_mul_(directions, _trust(weights, directions))
-        velocities = self._of(weights, "momentum_buffer")
+        velocities = self._state_of(weights, "momentum_buffer")
         torch._foreach_mul_(velocities, self.momentum)
         torch._foreach_add_(velocities, directions)
-        torch._foreach_add_(weights, velocities, alpha=-self.lr)
+        torch._foreach_add_(weights, velocities, alpha=-lr)
 
 
 def _trust(weights: list[Tensor], directions: list[Tensor]) -> list[Tensor]:
@@ -167,16 +154,8 @@ def _trust(weights: list[Tensor], directions: list[Tensor]) -> list[Tensor]:
     return list(torch.where(adaptable, LARS_TRUST * lengths / strides, 1.0).unbind())
 
 
-_OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "sgd": SGD, "lars": LARS}
-
-
 def build_optimizer(method: nn.Module, training: Training) -> Optimizer:
-    """The optimiser that a run's settings name, at the peak learning rate.
-
-    Args:
-        method: its parameters that require a gradient are trained.
-        training: settings of the run.
-    """
-    trained = [p for p in method.parameters() if p.requires_grad]
-    kind = _OPTIMIZERS[training.optimizer]
-    return kind(trained, peak_rate(training), training.momentum, training.weight_decay)
+    """The optimiser that a run's settings name, of the parameters that require a gradient."""
+    kind = {"adamw": AdamW, "sgd": SGD, "lars": LARS}[training.optimizer]
+    trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    return kind(trained, training.momentum, training.weight_decay)

@@ -20,10 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankme.data import arrays, workers
+from rankme.data.arrays import SplitArray
 from rankme.data.dataset import load_dataset
 from rankme.data.decode import Chunk
-from rankme.data.partial import PartialArray
 from rankme.data.prepare import prepare
+from rankme.data.raw import RawSplit
 from rankme.errors import UserError
 from rankme.plugins import LIBRARY
 from rankme.study.datasets import Declaration
@@ -175,24 +176,23 @@ def test_after_a_power_cut_only_chunks_that_are_whole_are_taken_up(
 ) -> None:
     """Whatever part of either file reached the disk, and with a wrong byte anywhere."""
     folder = tmp_path_factory.mktemp("cut")
-    path = folder / "images.npy"
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (10, 8, 8, 3), dtype=np.uint8)
-    chunks = [Chunk(images[row : row + 2], {}) for row in range(0, 10, 2)]
-    with PartialArray(path, 8, "a") as array:
-        list(array.recover())
-        for chunk in chunks[:4]:
-            array.append(chunk)
+    images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), dtype=np.uint8)
+
+    def decode() -> None:
+        split = RawSplit(images, np.zeros(10, np.int64))
+        SplitArray("train", split, folder / "images.npy", 8).decode({}, workers=1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "_CHUNK_PIXELS", 2 * 8**2)
+        Decoder(patch).lifetime = 8
+        with pytest.raises(Killed):
+            decode()
     partial, journal = folder / ".images.npy.partial", folder / ".images.npy.journal"
     content = bytearray(partial.read_bytes()[:kept])
     content[spoilt : spoilt + 1] = b"\x00"[: len(content[spoilt : spoilt + 1])]
     partial.write_bytes(content)
     journal.write_bytes(journal.read_bytes()[:noted])
-    with PartialArray(path, 8, "a") as array:
-        found = len(list(array.recover()))
-        for chunk in chunks[found:]:
-            array.append(chunk)
-        array.finish()
+    decode()
     np.testing.assert_array_equal(np.load(partial), images)
 
 

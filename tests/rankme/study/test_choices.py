@@ -1,5 +1,8 @@
 """What methods and encoders there are is read from their files, without running them."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +56,18 @@ def test_the_methods_are_those_whose_files_say_so() -> None:
     assert encoders()["resnet10"] is EncoderSettings
     assert {"byol", "simclr"} <= set(recipes())
     assert {"shapes", "image_folder"} <= set(readers())
+
+
+def test_methods_and_encoders_are_read_without_what_takes_seconds_to_load() -> None:
+    program = (
+        "import sys; from rankme.study.choices import encoders, methods;"
+        "methods(), encoders(); print(*sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(plugins.LIBRARY.parent)}
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"torch", "numpy", "yaml", "snakemake"} & set(loaded)
 
 
 def test_a_file_is_a_method_and_nothing_in_it_is_run(library: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, create_model
 
+from rankme.errors import UserError
 from rankme.study.choices import encoders, methods, reader_options, readers
 from rankme.study.datasets import Pixels
 from rankme.study.identity import canonical, digest, introduced, plain, revived
@@ -88,6 +89,16 @@ def test_a_section_that_is_absent_is_not_one_whose_keys_are() -> None:
     assert plain(kind(section=Before())) == {"section": {}}
     for whole in (kind(), kind(section=Before())):
         assert revived(kind, plain(whole), "run") == whole
+
+
+def test_a_section_on_its_own_is_checked_and_completed_as_in_a_config() -> None:
+    assert revived(Rank, {"samples": 64}, "--rank") == Rank(samples=64)
+    with pytest.raises(UserError, match=r"--probe\.epochs: 'x' is not of type integer"):
+        revived(Probe, {"epochs": "x"}, "--probe")
+    with pytest.raises(UserError, match=r"--probe\.crop_scale: \[1.0, 0.5\] must rise"):
+        revived(Probe, {"crop_scale": [1.0, 0.5]}, "--probe")
+    with pytest.raises(UserError, match=r"--rank: \[\] is not of type object"):
+        revived(Rank, [], "--rank")
 
 
 def test_the_json_form_of_defaults_is_small() -> None:

@@ -16,17 +16,12 @@ class Options(Stratified):
 
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read root/caltech101/101_ObjectCategories/<class>/image_0001.jpg and so on.
-
-    Raises:
-        UserError: there is neither valid data nor a network to fetch it.
-    """
+    """Read root/caltech101/101_ObjectCategories/<class>/image_0001.jpg and so on."""
     part = open_dataset("Caltech101", root, (_IMAGES,))
     images = Path(part.root, "101_ObjectCategories")
     files = (
         images / part.categories[label] / f"image_{number:04d}.jpg"
         for number, label in zip(part.index, part.y, strict=True)
     )
-    everything = label_paths(files, part.y)
-    splits = stratified(everything, images, options)
+    splits = stratified(label_paths(files, part.y), options, images)
     return RawDataset(part.categories, *splits)

@@ -5,9 +5,9 @@ The task "CLEVR-count" of VTAB (Zhai et al. 2020); the set's validation images a
 
 from pathlib import Path
 
+from rankme.data.raw import NoOptions as Options
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset
-from rankme.study.settings import Settings
 
 _FEWEST, _MOST = 3, 10
 _NEEDS = tuple(
@@ -17,16 +17,8 @@ _NEEDS = tuple(
 )
 
 
-class Options(Settings):
-    """It has none."""
-
-
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read scenes/ and images/ below root/clevr/CLEVR_v1.0.
-
-    Raises:
-        UserError: there is neither valid data nor a network to fetch it.
-    """
+    """Read scenes/ and images/ below root/clevr/CLEVR_v1.0."""
     splits = {}
     for name, published in (("train", "train"), ("test", "val")):
         part = open_dataset("CLEVRClassification", root, _NEEDS, split=published)

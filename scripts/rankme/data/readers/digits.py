@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from rankme.data.raw import RawDataset, RawSplit
-from rankme.data.splits import Stratified, TestFraction, describe_stratified, stratified_split
+from rankme.data.splits import Stratified, TestFraction, stratified
 
 _WHITE = 16
 
@@ -23,12 +23,6 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
 
     digits = load_digits()
     grey = np.rint(digits.images * (255 / _WHITE)).astype(np.uint8)
-    images = np.repeat(grey[..., None], 3, axis=-1)
-    labels = digits.target.astype(np.int64)
-    train, test = stratified_split(labels, options.test_fraction, options.seed)
-    splits = {"train": train, "test": test}
-    return RawDataset(
-        [str(digit) for digit in digits.target_names],
-        {name: RawSplit(images[rows], labels[rows]) for name, rows in splits.items()},
-        describe_stratified(options),
-    )
+    everything = RawSplit(np.repeat(grey[..., None], 3, axis=-1), digits.target.astype(np.int64))
+    splits = stratified(everything, options)
+    return RawDataset([str(digit) for digit in digits.target_names], *splits)

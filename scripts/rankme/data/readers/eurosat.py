@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rankme.data.raw import RawDataset
-from rankme.data.splits import Listed, TestFraction, split_files
+from rankme.data.splits import Listed, TestFraction, listed_or_stratified
 from rankme.data.torchvision_sets import label_paths, open_dataset
 
 
@@ -14,13 +14,8 @@ class Options(Listed):
 
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read root/eurosat/2750/<class>/*.jpg.
-
-    Raises:
-        UserError: there is neither valid data nor a network to fetch it, or a list is wrong.
-    """
+    """Read root/eurosat/2750/<class>/*.jpg."""
     part = open_dataset("EuroSAT", root, ("eurosat/2750",))
     base = Path(part.root, "eurosat")
     everything = label_paths(*zip(*part.samples, strict=True))
-    splits = split_files(everything, base / "2750", base, options)
-    return RawDataset(part.classes, *splits)
+    return RawDataset(part.classes, *listed_or_stratified(everything, options, base / "2750", base))

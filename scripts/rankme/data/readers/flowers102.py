@@ -2,23 +2,15 @@
 
 from pathlib import Path
 
+from rankme.data.raw import NoOptions as Options
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset
-from rankme.study.settings import Settings
 
 _NEEDS = tuple(f"flowers-102/{name}" for name in ("jpg", "imagelabels.mat", "setid.mat"))
 
 
-class Options(Settings):
-    """It has none."""
-
-
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read jpg/, imagelabels.mat and setid.mat below root/flowers-102.
-
-    Raises:
-        UserError: there is neither valid data nor a network to fetch it.
-    """
+    """Read jpg/, imagelabels.mat and setid.mat below root/flowers-102."""
     train, val, test = (
         open_dataset("Flowers102", root, _NEEDS, split=name) for name in ("train", "val", "test")
     )

@@ -2,19 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field
-
-from rankme.data.raw import (
-    RawDataset,
-    RawSplit,
-    label_files,
-    list_folders,
-    list_images,
-    require_root,
-)
+from rankme.data.raw import RawDataset, label_folders, list_folders, require_root
 from rankme.data.splits import SplitSeed, Stratified, TestFraction, stratified
 from rankme.errors import UserError
-from rankme.study.settings import Name, Settings
+from rankme.study.settings import Name, Settings, key
 
 FETCHES = False
 
@@ -22,15 +13,11 @@ FETCHES = False
 class Options(Settings):
     """Names of its folders, or how the one folder is split."""
 
-    train: Name = Field(
-        "train", description="Folder in root with the training images, one folder a class."
-    )
-    test: Name = Field(
-        "test", description="Folder in root with the test images, the same classes as in train."
-    )
-    test_fraction: TestFraction | None = Field(
+    train: Name = key("train", "Folder in root with the training images, one folder a class.")
+    test: Name = key("test", "Folder in root with the test images, the same classes as in train.")
+    test_fraction: TestFraction | None = key(
         None,
-        description="Set it when root itself holds the class folders, with no split: this fraction"
+        "Set it when root itself holds the class folders, with no split: this fraction"
         " of each class becomes the test split, and train and test are not read.",
     )
     seed: SplitSeed = 0
@@ -46,17 +33,12 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
     if options.test_fraction is not None:
         classes = list_folders(folder)
         split = Stratified(test_fraction=options.test_fraction, seed=options.seed)
-        return RawDataset(classes, *stratified(_labelled(folder, classes), folder, split))
+        return RawDataset(classes, *stratified(label_folders(folder, classes), split, folder))
     train, test = folder / options.train, folder / options.test
     classes = list_folders(train)
     _refuse_other_classes(train, classes, test)
-    return RawDataset(
-        classes, {"train": _labelled(train, classes), "test": _labelled(test, classes)}
-    )
-
-
-def _labelled(folder: Path, classes: list[str]) -> RawSplit:
-    return label_files([list_images(folder / name) for name in classes])
+    splits = {"train": label_folders(train, classes), "test": label_folders(test, classes)}
+    return RawDataset(classes, splits)
 
 
 def _refuse_other_classes(train: Path, classes: list[str], test: Path) -> None:

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
-
 from rankme.data.raw import RawDataset, RawSplit, require_root
 from rankme.data.torchvision_sets import label_paths, open_dataset, same_classes
 from rankme.errors import UserError
 from rankme.files import read_json
-from rankme.study.settings import Settings
+from rankme.study.settings import Settings, key
 
 _LISTS_FROM = "https://github.com/visipedia/inat_comp/tree/master/2018"
 
@@ -17,19 +15,15 @@ _LISTS_FROM = "https://github.com/visipedia/inat_comp/tree/master/2018"
 class Options(Settings):
     """Which of the three."""
 
-    version: Literal["2021_mini", "2021", "2018"] = Field(
+    version: Literal["2021_mini", "2021", "2018"] = key(
         "2021_mini",
-        description="Year of the competition; mini has 50 training images a species. 2018 needs"
+        "Year of the competition; mini has 50 training images a species. 2018 needs"
         " train2018.json and val2018.json in root, from github.com/visipedia/inat_comp.",
     )
 
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read root/2021_train_mini (or 2021_train) and root/2021_valid, or root/2018 and its lists.
-
-    Raises:
-        UserError: there is neither valid data nor a network to fetch it.
-    """
+    """Read root/2021_train_mini (or 2021_train) and root/2021_valid, or root/2018 and its lists."""
     if options.version == "2018":
         return _read_2018(require_root(root))
     folders = {"train": options.version.replace("2021", "2021_train"), "test": "2021_valid"}

@@ -2,28 +2,18 @@
 
 from pathlib import Path
 
+from rankme.data.raw import NoOptions as Options
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset
-from rankme.study.settings import Settings
 
 _LISTS = ("categories_places365.txt", "places365_train_standard.txt", "places365_val.txt")
-
-
-class Options(Settings):
-    """It has none."""
+_SPLITS = {"train": ("train-standard", "data_256_standard"), "test": ("val", "val_256")}
 
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read the lists, data_256_standard/ and val_256/ below root; torchvision checks the lists.
-
-    Raises:
-        UserError: there is neither valid data nor a network to fetch it.
-    """
+    """Read the lists, data_256_standard/ and val_256/ below root; torchvision checks the lists."""
     splits = {}
-    for name, published, images in (
-        ("train", "train-standard", "data_256_standard"),
-        ("test", "val", "val_256"),
-    ):
+    for name, (published, images) in _SPLITS.items():
         needs = (*_LISTS, images)
         part = open_dataset("Places365", root, needs, split=published, small=True)
         splits[name] = label_paths(*zip(*part.imgs, strict=True))

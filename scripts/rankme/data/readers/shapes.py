@@ -27,7 +27,7 @@ from rankme.data.procedural import (
     two_colours,
 )
 from rankme.data.raw import RawDataset
-from rankme.study.settings import List, Rising
+from rankme.study.settings import List, Rising, key
 
 Radius = Annotated[float, Field(gt=0, le=0.5)]
 
@@ -36,33 +36,26 @@ class Options(Generated):
     """How many images, and how hard they are."""
 
     train_count: TrainCount = 4096
-    radius: Annotated[tuple[Radius, Radius], List, Rising] = Field(
-        (0.3, 0.45),
-        description="Smallest and largest radius of a shape, as a fraction of the image.",
+    radius: Annotated[tuple[Radius, Radius], List, Rising] = key(
+        (0.3, 0.45), "Smallest and largest radius of a shape, as a fraction of the image."
     )
-    rotation: float = Field(
-        45.0,
-        ge=0,
-        le=180,
-        description="Largest rotation to either side in degrees; more is harder.",
+    rotation: float = key(
+        45.0, "Largest rotation to either side in degrees; more is harder.", ge=0, le=180
     )
-    contrast: LevelRange = Field(
+    contrast: LevelRange = key(
         (0.4, 0.7),
-        description="Smallest and largest amount by which a shape is brighter than its background,"
+        "Smallest and largest amount by which a shape is brighter than its background,"
         " on the scale 0-1; less is harder.",
     )
-    saturation: Level = Field(
+    saturation: Level = key(
         0.4,
-        description="How far each colour channel may lie from grey, on the scale 0-1; more lets a"
+        "How far each colour channel may lie from grey, on the scale 0-1; more lets a"
         " contrastive method tell images apart by colour alone.",
     )
-    clutter: Level = Field(
-        0.2,
-        description="Amplitude of the background's texture, on the scale 0-1; more is harder.",
+    clutter: Level = key(
+        0.2, "Amplitude of the background's texture, on the scale 0-1; more is harder."
     )
-    noise: Level = Field(
-        0.05, description="Half width of the uniform noise on each pixel, on the scale 0-1."
-    )
+    noise: Level = key(0.05, "Half width of the uniform noise on each pixel, on the scale 0-1.")
 
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from rankme.data.raw import NoOptions as Options
 from rankme.data.raw import RawDataset
 from rankme.data.torchvision_sets import label_paths, open_dataset
-from rankme.study.settings import Settings
 
 _NEEDS = (
     "stanford_cars/devkit/cars_meta.mat",
@@ -15,20 +15,8 @@ _NEEDS = (
 )
 
 
-class Options(Settings):
-    """It has none."""
-
-
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read the devkit and the images below root/stanford_cars; its site is gone, so no download.
-
-    Raises:
-        UserError: the data is not there or damaged.
-    """
-    splits = {
-        name: open_dataset("StanfordCars", root, _NEEDS, split=name) for name in ("train", "test")
-    }
-    return RawDataset(
-        splits["train"].classes,
-        {name: label_paths(*zip(*part._samples, strict=True)) for name, part in splits.items()},
-    )
+    """Read the devkit and the images below root/stanford_cars; its site is gone, so no download."""
+    parts = {n: open_dataset("StanfordCars", root, _NEEDS, split=n) for n in ("train", "test")}
+    splits = {n: label_paths(*zip(*part._samples, strict=True)) for n, part in parts.items()}
+    return RawDataset(parts["train"].classes, splits)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rankme.data.raw import RawDataset
-from rankme.data.splits import Listed, TestFraction, split_files
+from rankme.data.splits import Listed, TestFraction, listed_or_stratified
 from rankme.data.torchvision_sets import label_paths, open_dataset
 
 
@@ -14,13 +14,8 @@ class Options(Listed):
 
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read root/SUN397/ClassName.txt and root/SUN397/<letter>/<class>/sun_*.jpg.
-
-    Raises:
-        UserError: there is neither valid data nor a network to fetch it, or a list is wrong.
-    """
+    """Read root/SUN397/ClassName.txt and root/SUN397/<letter>/<class>/sun_*.jpg."""
     part = open_dataset("SUN397", root, ("SUN397/ClassName.txt",))
     base = Path(part.root, "SUN397")
     everything = label_paths(part._image_files, part._labels)
-    splits = split_files(everything, base, base, options)
-    return RawDataset(part.classes, *splits)
+    return RawDataset(part.classes, *listed_or_stratified(everything, options, base, base))

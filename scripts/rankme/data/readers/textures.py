@@ -26,7 +26,7 @@ from rankme.data.procedural import (
     two_colours,
 )
 from rankme.data.raw import RawDataset
-from rankme.study.settings import List, Rising
+from rankme.study.settings import List, Rising, key
 
 Periods = Annotated[float, Field(gt=0, le=64)]
 
@@ -35,22 +35,22 @@ class Options(Generated):
     """How many images, and how hard they are."""
 
     train_count: TrainCount = 2048
-    frequency: Annotated[tuple[Periods, Periods], List, Rising] = Field(
-        (2.5, 4.5), description="Fewest and most periods of a texture across the image."
+    frequency: Annotated[tuple[Periods, Periods], List, Rising] = key(
+        (2.5, 4.5), "Fewest and most periods of a texture across the image."
     )
-    contrast: LevelRange = Field(
+    contrast: LevelRange = key(
         (0.5, 0.7),
-        description="Smallest and largest difference in brightness of a texture's two colours, on"
+        "Smallest and largest difference in brightness of a texture's two colours, on"
         " the scale 0-1; less is harder.",
     )
-    saturation: Level = Field(
+    saturation: Level = key(
         0.05,
-        description="How far each colour channel may lie from grey, on the scale 0-1; more makes"
+        "How far each colour channel may lie from grey, on the scale 0-1; more makes"
         " colour the most visible difference.",
     )
-    noise: Level = Field(
+    noise: Level = key(
         0.05,
-        description="Largest half width of the uniform noise on each pixel, on the scale 0-1; each"
+        "Largest half width of the uniform noise on each pixel, on the scale 0-1; each"
         " image has a random part of it.",
     )
 

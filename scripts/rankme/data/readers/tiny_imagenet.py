@@ -4,15 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rankme.data.raw import RawDataset, RawSplit, label_files, list_images, require_root
+from rankme.data.raw import NoOptions as Options
+from rankme.data.raw import RawDataset, RawSplit, label_folders, require_root
 from rankme.errors import UserError
-from rankme.study.settings import Settings
 
 FETCHES = False
-
-
-class Options(Settings):
-    """It has none."""
 
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
@@ -28,7 +24,7 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
     wnids = [line[0] for line in _table(folder / "wnids.txt", columns=1)]
     words = {wnid: name for wnid, name, *_ in _table(folder / "words.txt", columns=2)}
     classes = [f"{words.get(wnid, wnid).split(',')[0]} ({wnid})" for wnid in wnids]
-    train = label_files([list_images(folder / "train" / wnid) for wnid in wnids])
+    train = label_folders(folder / "train", wnids)
     return RawDataset(classes, {"train": train, "test": _read_val(folder / "val", wnids)})
 
 

@@ -4,16 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rankme.data.raw import NoOptions as Options
 from rankme.data.raw import RawDataset, RawSplit, list_images, require_root
 from rankme.errors import UserError
-from rankme.study.settings import Settings
 
 FETCHES = False
 LABELLED = False
-
-
-class Options(Settings):
-    """It has none."""
 
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:

@@ -6,15 +6,14 @@ a negative of the class, since labels are 0 or 1. Trainval is for training.
 """
 
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
+from rankme.data.raw import NoOptions as Options
 from rankme.data.raw import RawDataset, RawSplit
 from rankme.data.torchvision_sets import open_dataset
 from rankme.errors import UserError
-from rankme.study.settings import Settings
 
 _BASE = "VOCdevkit/VOC2007"
 _CLASSES = (
@@ -24,16 +23,8 @@ _CLASSES = (
 )
 
 
-class Options(Settings):
-    """It has none."""
-
-
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
-    """Read ImageSets/Main, Annotations/ and JPEGImages/ below root/VOCdevkit/VOC2007.
-
-    Raises:
-        UserError: there is neither valid data nor a network to fetch it.
-    """
+    """Read ImageSets/Main, Annotations/ and JPEGImages/ below root/VOCdevkit/VOC2007."""
     splits = {}
     for name, published in (("train", "trainval"), ("test", "test")):
         needs = (f"{_BASE}/ImageSets/Main/{published}.txt",)
@@ -46,14 +37,14 @@ def _labels(annotation: str) -> np.ndarray:
     """uint8 (20,): 1 for each class that an annotated image shows."""
     try:
         objects = ElementTree.parse(annotation).getroot().findall("object")
-        shown = {_text(item, "name") for item in objects if _text(item, "difficult") != "1"}
+        shown = {
+            item.findtext("name", "").strip()
+            for item in objects
+            if item.findtext("difficult", "").strip() != "1"
+        }
     except (OSError, ElementTree.ParseError) as error:
         raise UserError(f"{annotation}: cannot be read ({error}); unpack the set again") from error
     unknown = sorted(shown - set(_CLASSES))
     if unknown:
         raise UserError(f"{annotation}: {unknown[0]!r} is none of the classes of VOC 2007")
     return np.array([name in shown for name in _CLASSES], dtype=np.uint8)
-
-
-def _text(item: Any, tag: str) -> str:
-    return str(item.findtext(tag, default="")).strip()
