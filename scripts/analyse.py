@@ -32,9 +32,8 @@ def parse_arguments() -> argparse.Namespace:
     tables.add_argument("--runs", type=Path, help="table of runs trained elsewhere, one row a run")
     parser.add_argument("--convergence", type=Path, help="convergence.csv of collect_results.py")
     parser.add_argument("--output", type=Path, required=True, help="folder for the tables")
-    parser.add_argument(
-        "--tree", type=Path, default=Path("results"), help="results tree that holds the models"
-    )
+    models = "results tree that holds the models"
+    parser.add_argument("--tree", type=Path, default=Path("results"), help=models)
     columns = parser.add_argument_group("columns of --runs")
     one: dict[str, Any] = {"metavar": "COLUMN", "default": ""}
     several: dict[str, Any] = {"metavar": "COLUMN", "default": [], "nargs": "+"}
@@ -58,29 +57,22 @@ def results_of(arguments: argparse.Namespace) -> pd.DataFrame:
     return read_runs(arguments.runs, columns)
 
 
-def convergence_of(arguments: argparse.Namespace, label: Label) -> pd.DataFrame:
-    """RankMe of the same study against sample size; empty where it is not given."""
-    if not arguments.convergence:
-        return pd.DataFrame(columns=list(CONVERGENCE))
-    table = read_table(arguments.convergence, CONVERGENCE)
-    require_label(arguments.convergence, table, label)
-    return table
-
-
 def draw(tables: dict[str, pd.DataFrame], label: Label, file: Path) -> None:
     """The figure rank_vs_acc, as PDF and PNG."""
-    from rankme.plots import rank_vs_acc, style
+    from rankme.plots import figures, style
     from rankme.plots.tables import Tables
 
-    drawn = {name: tables[name] for name in ("results", "correlations", "selection")}
-    style.save(rank_vs_acc.draw(Tables.of(**drawn)), file, study=label.study, digest=label.digest)
+    style.save(figures.draw("rank_vs_acc", Tables.of(**tables)), file, *label)
 
 
 def main() -> None:
     arguments = parse_arguments()
     folder, results = arguments.output, results_of(arguments)
     label = label_of(arguments.results or arguments.runs, results)
-    evidence = Evidence(results, convergence_of(arguments, label))
+    evidence = Evidence(results)
+    if arguments.convergence:
+        evidence = Evidence(results, read_table(arguments.convergence, CONVERGENCE))
+        require_label(arguments.convergence, evidence.convergence, label)
     tables = {
         "correlations": correlate(results),
         "selection": select(results),

@@ -10,7 +10,7 @@ MLFLOW_TRACKING_URI, where an address with a password belongs.
 import argparse
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,23 +29,11 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     cli.add_study(parser, required=False)
-    parser.add_argument(
-        "--from-tracking",
-        nargs="?",
-        const=os.environ.get(URI, ""),
-        metavar="URI",
-        help="MLflow store, instead of --study",
-    )
-    parser.add_argument(
-        "--experiment", nargs="+", default=[], help="studies to pool, where the store has several"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        required=True,
-        help="folder for results.csv, training.csv, spectra.csv and convergence.csv;"
-        " from a store for results.csv",
-    )
+    stated, store = os.environ.get(URI, ""), "MLflow store, instead of --study"
+    parser.add_argument("--from-tracking", nargs="?", const=stated, metavar="URI", help=store)
+    several = "studies to pool, where the store has several"
+    parser.add_argument("--experiment", nargs="+", default=[], help=several)
+    parser.add_argument("--output", type=Path, required=True, help="folder for the tables")
     arguments = parser.parse_args()
     if (arguments.study is None) == (arguments.from_tracking is None):
         parser.error("give --study or --from-tracking, one of the two")
@@ -61,21 +49,18 @@ def stored_results(uri: str, names: Sequence[str]) -> tuple[pd.DataFrame, Label]
     """
     from rankme.tracking.readback import read_back
 
-    tables, labels = [], []
-    for stored in read_back(uri, names):
+    found = read_back(uri, names)
+    tables = []
+    for stored in found:
         with TemporaryDirectory() as folder:
-            for result in stored.runs:
-                result.write(Path(folder))
-            found = [result.run for result in stored.runs]
-            tables.append(results_table(stored.study, found, Path(folder)))
-        labels.append(study_label(stored.study))
-    if len(tables) == 1:
-        return tables[0], labels[0]
+            stored.write(Path(folder))
+            tables.append(results_table(stored.study, stored.runs, Path(folder)))
+    labels = {study_label(stored.study) for stored in found}
     pooled = pd.concat(tables).drop_duplicates(["method", "run", "dataset"])
     return pooled, pooled_label(labels)
 
 
-def pooled_label(labels: Sequence[Label]) -> Label:
+def pooled_label(labels: Collection[Label]) -> Label:
     """The names of studies, and one digest for theirs."""
     names, digests = (sorted(set(parts)) for parts in zip(*labels, strict=True))
     whole = hashlib.sha256(" ".join(digests).encode()).hexdigest()

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +24,6 @@ from rankme.metrics.measure import METRICS, convergence, measure
 from rankme.metrics.rows import SUBSET_SEED, subset
 from rankme.study.identity import revived
 from rankme.study.settings import Rank
-
-if TYPE_CHECKING:
-    import torch
-
-    from rankme.models.pretrained import PretrainedModel
 
 SPLIT = "train"
 
@@ -57,24 +52,34 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def settings_of(arguments: argparse.Namespace) -> Rank:
-    """The settings that were given, checked and completed as in the workflow."""
-    options = {"samples": arguments.samples, "eps": arguments.eps}
-    given = {key: value for key, value in options.items() if value is not None}
-    return revived(Rank, arguments.rank | given, "--rank")
-
-
 def model_record(arguments: argparse.Namespace, settings: Rank) -> tuple[dict[str, Any], str]:
-    """The RANK record of a pretrained model on a dataset, and the device that it ran on."""
+    """The RANK record of a pretrained model on a dataset, and the device that it ran on.
+
+    Of the images those alone pass through the model that a metric looks at. Their features, which
+    may be larger than memory, are in a folder meanwhile.
+    """
     from rankme.data.dataset import load_dataset
     from rankme.device import choose_device, describe_device
-    from rankme.extraction import temporary_folder
+    from rankme.extraction import Extractor, frozen, temporary_folder
     from rankme.models.pretrained import load_encoder
 
     if arguments.dataset is None:
         raise UserError("--model needs --dataset; give the DATASET of a prepared dataset")
     device, model = choose_device(arguments.device), load_encoder(arguments.model)
     dataset = load_dataset(arguments.dataset.parent)
+    images = dataset.splits[SPLIT].images
+    rows, of_views = (subset(len(images), n) for n in (settings.samples, settings.lidar_images))
+    passed = np.arange(len(images)) if arguments.convergence else rows
+    with temporary_folder(arguments.output and arguments.output.parent) as folder:
+        extractor = Extractor(model, device, folder)
+        with frozen(model, device):
+            layers = extractor.images(images, passed, SPLIT)
+            views = extractor.views(images, of_views, settings.lidar_views)
+        sample = np.isin(passed, rows)
+        measured = {str(n): measure(layers[n][sample], views[n], settings) for n in LAYERS}
+        if arguments.convergence:
+            curve = convergence(layers["embedding"], settings.samples, settings.eps)
+            measured["embedding"]["convergence"] = curve
     about = {
         "artefact": "RANK",
         "dataset": dataset.name,
@@ -84,38 +89,7 @@ def model_record(arguments: argparse.Namespace, settings: Rank) -> tuple[dict[st
         "transform": "evaluation: no augmentation, normalised as in training",
         "mode": "eval",
     }
-    images, curve = dataset.splits[SPLIT].images, arguments.convergence
-    with temporary_folder(arguments.output and arguments.output.parent) as folder:
-        measured = measured_layers(model, images, settings, curve, device, folder)
     return {**about, **measured}, describe_device(device)
-
-
-def measured_layers(
-    model: "PretrainedModel",
-    images: np.ndarray,
-    settings: Rank,
-    curve: bool,
-    device: "torch.device",
-    folder: Path,
-) -> dict[str, dict[str, Any]]:
-    """All metrics of each layer, and on demand the curve of the embedding.
-
-    Of the images those alone pass through the model that a metric looks at. The features, which
-    may be larger than memory, are in the folder meanwhile.
-    """
-    from rankme.extraction import extract_images, extract_views, frozen
-
-    rows, of_views = (subset(len(images), n) for n in (settings.samples, settings.lidar_images))
-    passed = np.arange(len(images)) if curve else rows
-    with frozen(model, device):
-        layers = extract_images(model, images, passed, folder, SPLIT, device)
-        views = extract_views(model, images, of_views, settings.lidar_views, folder, device)
-    sample = np.isin(passed, rows)
-    measured = {str(n): measure(layers[n][sample], views[n], settings) for n in LAYERS}
-    if curve:
-        found = convergence(layers["embedding"], settings.samples, settings.eps)
-        measured["embedding"]["convergence"] = found
-    return measured
 
 
 def matrix_record(arguments: argparse.Namespace, settings: Rank) -> tuple[dict[str, Any], str]:
@@ -143,14 +117,14 @@ def table(layers: Mapping[str, Mapping[str, Any]]) -> str:
     for name, metric in METRICS.items():
         values = [layer[name] for layer in layers.values()]
         lines.append([metric.label, *("-" if v is None else f"{v:.6g}" for v in values)])
-    return "\n".join(
-        f"{line[0]:22}" + "".join(f"{cell:>16}" for cell in line[1:]) for line in lines
-    )
+    return "\n".join(f"{name:22}" + "".join(f"{c:>16}" for c in cells) for name, *cells in lines)
 
 
 def main() -> None:
     start, arguments = perf_counter(), parse_arguments()
-    settings = settings_of(arguments)
+    options = {"samples": arguments.samples, "eps": arguments.eps}
+    given = {key: value for key, value in options.items() if value is not None}
+    settings = revived(Rank, arguments.rank | given, "--rank")
     record, device = (model_record if arguments.model else matrix_record)(arguments, settings)
     print(table({layer: record[layer] for layer in LAYERS if layer in record}))
     if arguments.output:

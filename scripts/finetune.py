@@ -21,15 +21,12 @@ from rankme.features import load_features
 from rankme.models.pretrained import PretrainedModel, load_encoder
 from rankme.probes.fit import Readout, Trial, fit_readouts
 from rankme.probes.inputs import AugmentedImages
-from rankme.probes.measures import metric_of
 from rankme.study.identity import revived
 from rankme.study.settings import MAIN_READOUT, READOUTS, Probe
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="a PRETRAINED_MODEL")
     parser.add_argument("--dataset", type=Path, required=True, help="DATASET of a prepared dataset")
     parser.add_argument(
@@ -93,7 +90,7 @@ def main() -> None:
     given = arguments.features
     with nullcontext(given) if given else temporary_folder(arguments.output.parent) as folder:
         readouts = fit(model, dataset, settings, device, folder)
-    metric = metric_of(dataset.splits["train"].labels)
+    metric = dataset.metric
     described = {name: describe(name, readout, metric) for name, readout in readouts.items()}
     metadata = {
         "artefact": "FINETUNED_MODEL",

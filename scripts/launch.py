@@ -15,8 +15,6 @@ import sys
 from rankme import cli
 from rankme.errors import UserError
 
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
-
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -25,27 +23,22 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1, help="on each node")
     parser.add_argument("--on-node", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("program", nargs=argparse.REMAINDER, help="a Python file, its arguments")
-    arguments = parser.parse_args()
-    if not arguments.program:
-        parser.error("name the program to start")
-    return arguments
+    parser.add_argument("program", help="a Python file")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the program")
+    return parser.parse_args()
 
 
-def several_nodes(nodes: int, processes: int, program: list[str]) -> list[str]:
-    """Slurm's command that starts this file once on each node of the job."""
+def several_nodes(nodes: int, processes: int) -> list[str]:
+    """Slurm's command that starts this very command on each node of the job."""
     if "SLURM_JOB_ID" not in os.environ:
         raise UserError(
             f"compute.nodes: {nodes} nodes are joined inside a job of Slurm only; "
             "run with --profile slurm, or set compute.nodes to 1"
         )
     cores = int(os.environ.get("OMP_NUM_THREADS", "1")) * processes
-    tasks = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
-    own = [__file__, "--on-node", f"--nodes={nodes}", f"--processes={processes}"]
-    return [
-        *("srun", *tasks, f"--cpus-per-task={cores}", "--kill-on-bad-exit=1"),
-        *(sys.executable, *own, *program),
-    ]
+    tasks = f"--nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task={cores}"
+    srun = ["srun", *tasks.split(), "--kill-on-bad-exit=1"]
+    return [*srun, sys.executable, __file__, "--on-node", *sys.argv[1:]]
 
 
 def on_node(nodes: int, processes: int, program: list[str]) -> list[str]:
@@ -56,13 +49,17 @@ def on_node(nodes: int, processes: int, program: list[str]) -> list[str]:
     job = int(os.environ["SLURM_JOB_ID"])
     names = ask("scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"])
     first, own = address(names[0]), address(os.environ["SLURMD_NODENAME"])
-    return [
-        *(*TORCHRUN, f"--nnodes={nodes}", f"--nproc-per-node={processes}"),
-        *("--rdzv-backend=c10d", f"--rdzv-id={job}"),
-        *(f"--rdzv-endpoint={first}:{10_000 + job % 20_000}", f"--local-addr={own}"),
-        f"--rdzv-conf=is_host={int(os.environ['SLURM_NODEID'] == '0')}",
-        *("--", *program),  # else torchrun takes a --run of the program for its own --run-path
-    ]
+    options = (
+        f"--nnodes={nodes} --nproc-per-node={processes} --rdzv-backend=c10d --rdzv-id={job}"
+        f" --rdzv-endpoint={first}:{10_000 + job % 20_000} --local-addr={own}"
+        f" --rdzv-conf=is_host={int(os.environ['SLURM_NODEID'] == '0')}"
+    )
+    return torchrun(options, program)
+
+
+def torchrun(options: str, program: list[str]) -> list[str]:
+    # Without "--" it takes a --run of the program for its own --run-path.
+    return [sys.executable, "-m", "torch.distributed.run", *options.split(), "--", *program]
 
 
 def address(node: str) -> str:
@@ -77,19 +74,19 @@ def ask(*command: str) -> list[str]:
 
 def main() -> None:
     arguments = parse_arguments()
-    nodes, processes, program = arguments.nodes, arguments.processes, arguments.program
+    nodes, processes = arguments.nodes, arguments.processes
+    program = [arguments.program, *arguments.arguments]
     # A scheduler's warning goes to all processes of a job; it is for those that train.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     if processes > 1 and not arguments.on_node:
-        # Snakemake gives the cores of all processes together.
-        cores = int(os.environ.get("OMP_NUM_THREADS", "1"))
+        cores = int(os.environ.get("OMP_NUM_THREADS", "1"))  # of all processes together
         os.environ["OMP_NUM_THREADS"] = str(max(1, cores // processes))
     if arguments.on_node:
         command = on_node(nodes, processes, program)
     elif nodes > 1:
-        command = several_nodes(nodes, processes, program)
+        command = several_nodes(nodes, processes)
     elif processes > 1:
-        command = [*TORCHRUN, "--standalone", f"--nproc-per-node={processes}", "--", *program]
+        command = torchrun(f"--standalone --nproc-per-node={processes}", program)
     else:
         command = [sys.executable, *program]
     os.execvp(command[0], command)

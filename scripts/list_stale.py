@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rankme import cli
-from rankme.artefacts import RunFiles, Tree, read_metadata
+from rankme.artefacts import RunFiles, Tree, read_metadata, read_record
 from rankme.errors import UserError
-from rankme.files import read_json, sha256_file
+from rankme.files import sha256_file
 from rankme.provenance import SCRIPTS
 
 
@@ -26,13 +26,9 @@ def main() -> None:
     tree = Tree(parse_arguments().results)
     if not tree.runs.is_dir():
         raise UserError(f"{tree.runs}: no such folder; run the study first or name its --results")
-    found = 0
-    for path, provenance in results(tree):
-        changed = changed_files(provenance)
-        found += bool(changed)
-        if changed:
-            print(f"{path}: {', '.join(changed)}")
-    print(f"{found} results were made by other code")
+    changed = [(path, changed_files(made_by)) for path, made_by in results(tree)]
+    stale = [f"{path}: {', '.join(files)}" for path, files in changed if files]
+    print(*stale, f"{len(stale)} results were made by other code", sep="\n")
 
 
 def results(tree: Tree) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -43,18 +39,16 @@ def results(tree: Tree) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield path, read_metadata(path, path.name)["provenance"]
         records = [file for files in datasets for file in (files.rank, files.accuracy)]
         for path in filter(Path.exists, (run.ranks, *records)):
-            yield path, read_json(path)["provenance"]
+            yield path, read_record(path, path.name)["provenance"]
 
 
 def changed_files(provenance: dict[str, Any]) -> list[str]:
-    """Files of scripts/ whose content is no longer what made the result."""
-    return [file for file, digest in provenance["code"].items() if digest != current(file)]
-
-
-def current(file: str) -> str | None:
-    """Short digest of a file of scripts/ as it is now; None if it is gone."""
-    path = SCRIPTS / file
-    return sha256_file(path)[:12] if path.exists() else None
+    """Files of scripts/ that are gone, or whose content is no longer what made the result."""
+    return [
+        file
+        for file, digest in provenance["code"].items()
+        if not (SCRIPTS / file).exists() or sha256_file(SCRIPTS / file)[:12] != digest
+    ]
 
 
 if __name__ == "__main__":

@@ -18,9 +18,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="FILE",
         help="declarations of one's own, over the built-in ones of config/datasets.yaml",
     )
-    parser.add_argument(
-        "--output", type=Path, help="folder to write (default: results/datasets/NAME)"
-    )
+    parser.add_argument("--output", type=Path, help="folder (default: results/datasets/NAME)")
     parser.add_argument(
         "--workers",
         type=int,
@@ -38,10 +36,8 @@ def main() -> None:
     from rankme.errors import UserError, choices
     from rankme.study.datasets import Catalogue
 
-    name, own = arguments.name, arguments.datasets or {}
-    if arguments.declaration:
-        own = {name: cli.json_object(arguments.declaration)}
-    datasets = Catalogue(own)
+    name, given = arguments.name, arguments.declaration
+    datasets = Catalogue({name: cli.json_object(given)} if given else arguments.datasets)
     if name not in datasets:
         raise UserError(
             f"--name: {name!r} is not declared in {datasets.place}{choices(name, datasets)}"

@@ -1,4 +1,4 @@
-"""Pretrain one encoder without labels.
+"""Pretrain one encoder without labels; TRAINING_LOG and checkpoints go into the model's folder.
 
 The workflow gives the whole run as JSON. By hand, a method and a source are enough; everything else
 has the defaults of the config's schema, or of the study named by --config:
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankme import cli
-from rankme.artefacts import DATASET, Tree
+from rankme.artefacts import DATASET, Tree, provenance, save_model, weights_digest
 from rankme.errors import UserError
 from rankme.files import read_json
 from rankme.processes import is_first_process
@@ -31,8 +31,6 @@ from rankme.tracking.live import reported
 from rankme.yaml_files import from_text, read_yaml
 
 if TYPE_CHECKING:
-    import torch
-
     from rankme.data.dataset import Dataset
     from rankme.training import Outcome
 
@@ -43,12 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--output",
-        type=cli.output_file,
-        required=True,
-        help="PRETRAINED_MODEL to write; TRAINING_LOG and checkpoints go into its folder",
-    )
+    parser.add_argument("--output", type=cli.output_file, required=True, help="PRETRAINED_MODEL")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N")
     parser.add_argument("--dataset", type=Path, help="DATASET of the prepared source")
     parser.add_argument("--run", type=cli.json_object, help="all settings of the run, as JSON")
@@ -69,44 +62,33 @@ def parse_arguments() -> argparse.Namespace:
 
 def study_by_hand(arguments: argparse.Namespace) -> Study:
     """A study of one run, checked and completed as the workflow would."""
-    config: dict[str, Any] = {}
-    training, default = Training(), {}
+    config, training, default = {}, Training(), {}
     if arguments.config:
         config = read_yaml(arguments.config)
         study = load_study(config)
         training = study.training
         default = {entry.name: entry.default for entry in study.methods}.get(arguments.method, {})
     warmup = default.get("warmup_epochs", training.warmup_epochs)
-    point = default | point_by_hand(arguments, warmup)
-    config |= {
-        "source": arguments.source,
-        "targets": [],
-        "seeds": [arguments.seed],
-        "default_seeds": [],
-        "methods": [{"name": arguments.method, "default": point}],
-    }
-    return load_study(config)
+    method = {"name": arguments.method, "default": default | point_by_hand(arguments, warmup)}
+    run = {"source": arguments.source, "seeds": [arguments.seed], "methods": [method]}
+    return load_study(config | run | {"targets": [], "default_seeds": []})
 
 
 def point_by_hand(arguments: argparse.Namespace, warmup: float) -> dict[str, Any]:
     """What the command line says of the run; it cuts the usual warm-up where --epochs are fewer."""
-    point = dict(parse_value(pair) for pair in arguments.values)
-    epochs = arguments.epochs
+    point, epochs = {}, arguments.epochs
+    for pair in arguments.values:
+        key, sign, value = pair.partition("=")
+        if not sign:
+            raise UserError(f"--set: {pair!r} is not KEY=VALUE, such as temperature=0.2")
+        point[key] = from_text(value)
     if epochs is None:
         return point
+    cut = epochs / 10
     if epochs < warmup and "warmup_epochs" not in point:
-        point["warmup_epochs"] = epochs / 10
-        logger.info(
-            "the warm-up of %g epochs is longer than the run: cut to %g", warmup, epochs / 10
-        )
+        point["warmup_epochs"] = cut
+        logger.info("the warm-up of %g epochs is longer than the run: cut to %g", warmup, cut)
     return point | {"epochs": epochs}
-
-
-def parse_value(pair: str) -> tuple[str, Any]:
-    key, sign, value = pair.partition("=")
-    if not sign:
-        raise UserError(f"--set: {pair!r} is not KEY=VALUE, such as temperature=0.2")
-    return key, from_text(value)
 
 
 def prepared(study: Study) -> Path:
@@ -118,8 +100,7 @@ def prepared(study: Study) -> Path:
     if is_first_process() and not (folder / DATASET).exists():
         from rankme.data.prepare import prepare
 
-        declaration = study.datasets[study.source]
-        prepare(study.source, declaration, folder, workers=os.cpu_count() or 1)
+        prepare(study.source, study.datasets[study.source], folder, os.cpu_count() or 1)
     return folder
 
 
@@ -127,7 +108,7 @@ def train(run: RunSettings, data: Path, device_name: str, output: Path) -> None:
     """Train the run and write its model; a run that diverges or collapses is a result as well."""
     # Imported late: a mistake on the command line is told before torch is loaded.
     from rankme.data.dataset import load_dataset
-    from rankme.device import choose_device
+    from rankme.device import choose_device, describe_device
     from rankme.training import StopRequest, distributed, pretrain, remove_checkpoints
 
     with distributed.process_group(), StopRequest() as stop:
@@ -135,8 +116,8 @@ def train(run: RunSettings, data: Path, device_name: str, output: Path) -> None:
             device, dataset = choose_device(device_name), load_dataset(data)
             require_source(run.source, data)
         outcome = pretrain(run, dataset, device, output.parent, stop)
-        if distributed.is_first():
-            save(outcome, run, dataset, device, output)
+        if is_first_process():
+            save(outcome, run, dataset, describe_device(device, distributed.world_size()), output)
             remove_checkpoints(output.parent)
 
 
@@ -152,22 +133,8 @@ def require_source(source: Source, data: Path) -> None:
         )
 
 
-def save(
-    outcome: "Outcome",
-    run: RunSettings,
-    dataset: "Dataset",
-    device: "torch.device",
-    output: Path,
-) -> None:
-    """Write PRETRAINED_MODEL."""
-    from rankme.artefacts import provenance, save_model, weights_digest
-    from rankme.device import describe_device
-    from rankme.training import distributed
-
-    processes = distributed.world_size()
-    place = (
-        describe_device(device) if processes == 1 else f"{processes} x {describe_device(device)}"
-    )
+def save(outcome: "Outcome", run: RunSettings, data: "Dataset", place: str, output: Path) -> None:
+    """Write PRETRAINED_MODEL; `place` is where it was trained."""
     metadata = {
         "artefact": "PRETRAINED_MODEL",
         "run": plain(run),
@@ -176,9 +143,9 @@ def save(
         "steps": outcome.steps,
         "rankme": outcome.rankme,
         "precision": outcome.precision,
-        "dataset_digest": dataset.digest,
-        "normalisation": dataset.normalisation,
-        "image_size": dataset.image_size,
+        "dataset_digest": data.digest,
+        "normalisation": data.normalisation,
+        "image_size": data.image_size,
         "weights_sha256": weights_digest(outcome.tensors),
         "provenance": provenance(run.seed, place, outcome.seconds),
     }

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from rankme import cli
+from rankme.artefacts import Tree
 from rankme.errors import UserError, describe
 from rankme.files import write_json
 from rankme.secrets import censor_output, label
@@ -36,7 +37,7 @@ def main() -> None:
     # Of a config; the workflow hands the address over in the environment.
     if study.tracking.uri:
         os.environ.setdefault(URI, study.tracking.uri)
-    uri = destination(results)
+    uri = destination(Tree(results))
     censor_output(uri)
     # Imported late: mlflow takes seconds, and whatever it prints is censored.
     from rankme.tracking.publishing import Publication

@@ -9,6 +9,8 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rankme import cli
@@ -34,19 +36,18 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    results = arguments.folder.absolute().parents[2]
-    uri = destination(results)
+    files = RunFiles(arguments.folder)
+    uri = destination(files.tree)
     censor_output(uri)
     # One short attempt at a time: the next look at the file is the next attempt.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     os.nice(10)
-    watch(uri, arguments, results)
+    watch(files.log, partial(report, uri, arguments.study, arguments.run, files, time.time()))
 
 
-def watch(uri: str, arguments: argparse.Namespace, results: Path) -> None:
-    """Send TRAINING_LOG whenever it has changed, until stdin ends."""
-    log, started = RunFiles(arguments.folder).log, time.time()
+def watch(log: Path, send: Callable[[str], None]) -> None:
+    """Send a status whenever TRAINING_LOG has changed, until stdin ends."""
     sent: str | None = None
     reachable, ended = True, False
     while not ended:
@@ -55,7 +56,7 @@ def watch(uri: str, arguments: argparse.Namespace, results: Path) -> None:
         if text == sent and not ended:
             continue
         try:
-            report(uri, arguments, results, started, "KILLED" if ended else "RUNNING")
+            send("KILLED" if ended else "RUNNING")
             reachable, sent = True, text
         except (UserError, OSError) as error:
             if reachable:
@@ -65,26 +66,24 @@ def watch(uri: str, arguments: argparse.Namespace, results: Path) -> None:
 
 
 def report(
-    uri: str, arguments: argparse.Namespace, results: Path, started: float, status: str
+    uri: str, study: str, run: RunSettings, files: RunFiles, started: float, status: str
 ) -> None:
     """Send what TRAINING_LOG has and the store has not."""
-    from rankme.tracking.record import Record, about, curves, params, run_key
+    from rankme.tracking.record import Record, curves, params, run_key
     from rankme.tracking.store import opened
 
-    run: RunSettings = arguments.run
-    files = RunFiles(arguments.folder)
-    over = files.model.exists()
+    over, name = files.model.exists(), files.folder.name
     record = Record(
-        key=run_key(run.method, files.folder.name),
-        name=files.folder.name,
+        key=run_key(run.method, name),
+        name=name,
         status="FINISHED" if over else status,
         started=started,
         seconds=0.0,
         params=params(run),
-        tags=about(run.method, "trained" if over else "training"),
+        tags={"method": run.method, "status": "trained" if over else "training"},
         curves=curves(files.log) if files.log.exists() else {},
     )
-    with opened(uri, arguments.study, results) as store:
+    with opened(uri, study, files.tree) as store:
         store.show(record)
 
 

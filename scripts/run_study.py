@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rankme import cli
 from rankme.errors import UserError
@@ -30,22 +31,20 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def replaced(arguments: argparse.Namespace) -> dict[str, dict[str, int] | dict[str, str]]:
+def replaced(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """The part of a config that replaces the study's own.
 
     Raises:
         UserError: a number is none.
     """
-    numbers = {"epochs": arguments.epochs, "batch_size": arguments.batch_size}
-    training = {key: number(key, text) for key, text in numbers.items() if text}
+    training = {}
+    for key, text in (("epochs", arguments.epochs), ("batch_size", arguments.batch_size)):
+        if text and not text.isdecimal():
+            raise UserError(f"{key}: {text!r} is not a whole number; give one, such as 64")
+        if text:
+            training[key] = int(text)
     compute = {"device": arguments.device} if arguments.device else {}
     return {"training": training, "compute": compute}
-
-
-def number(key: str, text: str) -> int:
-    if not text.isdecimal():
-        raise UserError(f"{key}: {text!r} is not a whole number; give one, such as 64")
-    return int(text)
 
 
 def main() -> None:

@@ -64,6 +64,11 @@ class RunFiles:
     folder: Path
 
     @property
+    def tree(self) -> "Tree":
+        """The results tree in which they lie."""
+        return Tree(self.folder.absolute().parents[2])
+
+    @property
     def model(self) -> Path:
         """Encoder and projector, safetensors."""
         return self.folder / "PRETRAINED_MODEL"

@@ -55,18 +55,19 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type == "cuda")
 
 
-def exact_convolutions() -> AbstractContextManager[None]:
+def exact_convolutions(repeatable: bool = False) -> AbstractContextManager[None]:
     """Convolutions in float32: cuDNN's default, TF32 with its 10-bit mantissa, would move small
-    singular values."""
+    singular values. If `repeatable`, no kernel whose sums change from call to call is used."""
     context: AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=True, allow_tf32=False
+        enabled=True, deterministic=repeatable, allow_tf32=False
     )
     return context
 
 
-def describe_device(device: torch.device) -> str:
-    """What a record says of the device: the name of a CUDA card, else its kind."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+def describe_device(device: torch.device, processes: int = 1) -> str:
+    """What a record says of the device of each process: the name of a CUDA card, else its kind."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return name if processes == 1 else f"{processes} x {name}"
 
 
 def _present() -> list[str]:

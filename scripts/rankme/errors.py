@@ -16,26 +16,19 @@ def refuse(mistakes: Iterable[str]) -> None:
         raise UserError("\n".join(lines))
 
 
-class Mistakes:
-    """The mistakes of several parts, told together.
+class Mistakes(list[str]):
+    """The mistakes of several parts, to be refused together.
 
     As a context it keeps what a UserError says, and the program goes on behind the block.
     """
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
 
     def __enter__(self) -> None:
         """Begin a part."""
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
         if isinstance(error, UserError):
-            self._lines += str(error).splitlines()
+            self += str(error).splitlines()
         return isinstance(error, UserError)
-
-    def refuse(self) -> None:
-        """Raise one UserError with all of them, if there are any."""
-        refuse(self._lines)
 
 
 def unknown(key: str, name: Any, allowed: Iterable[Any]) -> str:

@@ -40,14 +40,10 @@ class FeatureSplit:
 
 @dataclass(frozen=True)
 class Features:
-    """Features of one encoder on one dataset, and what they belong to.
+    """Features of one encoder on one dataset, by split, and what they belong to.
 
-    Attributes:
-        dataset: its name.
-        dataset_digest: of its images and labels.
-        encoder_sha256: of the weights of encoder and projector.
-        classes: their names, in the order of the labels.
-        splits: features by name of the split.
+    `dataset_digest` is that of images and labels, `encoder_sha256` that of the weights of encoder
+    and projector; `classes` are named in the order of the labels.
     """
 
     dataset: str

@@ -4,24 +4,31 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from secrets import token_hex
+from time import time
 from typing import Any
 
 from rankme.errors import UserError
 
 _CHUNK_BYTES = 1 << 20
+_ABANDONED_SECONDS = 3600.0
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place once it is safely on disk.
+    """Yield a new file beside `path` that takes its place once it is safely on disk.
 
-    On any failure the temporary file goes and `path` stays as it was.
+    On any failure the new file goes and `path` stays as it was. Several processes may write one
+    path at once: each has a file of its own, and the last to end wins.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    remove_leftovers(path, _ABANDONED_SECONDS)
+    partial = path.with_name(f".{path.name}.{token_hex(4)}.partial")
+    partial.touch(exist_ok=False)
     try:
         yield partial
         _sync(partial)
@@ -29,6 +36,19 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path, seconds: float = 0.0) -> None:
+    """Delete what processes that were killed in the midst of writing `path` have left beside it.
+
+    Args:
+        path: that was written by `atomic`.
+        seconds: for which a file must not have been written to; less is that of a living process.
+    """
+    for partial in path.parent.glob(f".{escape(path.name)}.*.partial"):
+        with suppress(FileNotFoundError):
+            if time() - partial.stat().st_mtime >= seconds:
+                partial.unlink()
 
 
 def _sync(path: Path) -> None:

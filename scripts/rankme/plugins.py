@@ -36,7 +36,7 @@ def declared(file: Path) -> dict[str, Any]:
     """
     try:
         body = ast.parse(file.read_text(encoding="utf-8"), str(file)).body
-        kept = [node for node in body if _is_light(node) or _is_settings(node) or _is_literal(node)]
+        kept = [node for node in body if _is_declaration(node)]
         module = ".".join(file.relative_to(LIBRARY.parent).with_suffix("").parts)
         names: dict[str, Any] = {"__name__": module}
         exec(compile(ast.Module(kept, []), str(file), "exec"), names)
@@ -45,30 +45,27 @@ def declared(file: Path) -> dict[str, Any]:
             f"{file}: what it declares cannot be read ({type(error).__name__}: {error}); its"
             f" {' and '.join(SETTINGS_CLASSES)} may use {', '.join(_LIGHT)} alone"
         ) from error
-    return {name: value for name, value in names.items() if _is_declaration(name)}
+    return {n: value for n, value in names.items() if n.isupper() or n in SETTINGS_CLASSES}
 
 
-def _is_declaration(name: str) -> bool:
-    return name.isupper() or name in SETTINGS_CLASSES
-
-
-def _is_light(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_LIGHT)
-
-
-def _is_settings(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ClassDef) and node.name in SETTINGS_CLASSES
-
-
-def _is_literal(node: ast.stmt) -> bool:
+def _is_declaration(node: ast.stmt) -> bool:
+    """Whether it is a literal, a class of settings, or an import that such a class may need."""
     match node:
+        case ast.ImportFrom(module=str(module)):
+            return module.startswith(_LIGHT)
+        case ast.ClassDef(name=name):
+            return name in SETTINGS_CLASSES
         case (
             ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
             | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
-        ) if name.isupper():
-            try:
-                ast.literal_eval(value)
-            except ValueError:
-                return False
-            return True
+        ):
+            return name.isupper() and _is_literal(value)
     return False
+
+
+def _is_literal(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True

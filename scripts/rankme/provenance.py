@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,8 +27,8 @@ def provenance(seed: int | None, device: str, seconds: float, **digests: str) ->
     """
     return {
         "commit": _commit(),
-        "code": code_digests(),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "code": _code_digests(),
+        "versions": _versions(),
         "device": device,
         "seed": seed,
         "seconds": round(seconds, 3),
@@ -35,27 +36,20 @@ def provenance(seed: int | None, device: str, seconds: float, **digests: str) ->
     }
 
 
-def code_digests() -> dict[str, str]:
+def _code_digests() -> dict[str, str]:
     """Short SHA-256 of each file under scripts/ that this process has loaded."""
     # By name: where the library is installed, much else lies beside it.
     ours = [m for name, m in list(sys.modules.items()) if name.partition(".")[0] in _OURS]
-    loaded = {Path(file).resolve() for module in ours if (file := _file_of(module))}
+    loaded = {Path(file).resolve() for m in ours if (file := getattr(m, "__file__", None))}
     files = sorted(file for file in loaded if file.is_relative_to(SCRIPTS))
     return {file.relative_to(SCRIPTS).as_posix(): sha256_file(file)[:12] for file in files}
 
 
-def _file_of(module: object) -> str | None:
-    file = getattr(module, "__file__", None)
-    return file if isinstance(file, str) else None
-
-
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"python": platform.python_version()}
     for package in _PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 

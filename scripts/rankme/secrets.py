@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 HIDDEN = "***"
@@ -77,25 +77,20 @@ def _secret_parts(uri: str) -> set[str]:
 
 
 def censored(text: str, hidden: list[str]) -> str:
-    """A text without these secrets, and without what looks like one in any URI in it."""
+    """A text without these secrets, and without user, password and options of any URI in it."""
     for secret in hidden:
         text = text.replace(secret, HIDDEN)
-    return without_credentials(text)
-
-
-def without_credentials(text: str) -> str:
-    """A text in whose URIs user, password and options are hidden."""
     return _IN_TEXT.sub(lambda found: HIDDEN + ("@" if found[0].endswith("@") else ""), text)
 
 
 def censor_output(uri: str) -> None:
     """Hide secrets in all that this process writes from here on."""
     hidden = secrets(uri)
-    censor: Any = _Censor(sys.stderr, hidden)
-    sys.stdout, sys.stderr = cast(Any, _Censor(sys.stdout, hidden)), censor
+    streams: tuple[Any, Any] = _Censor(sys.stdout, hidden), _Censor(sys.stderr, hidden)
+    sys.stdout, sys.stderr = streams
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
-            handler.setStream(censor)
+            handler.setStream(sys.stderr)
 
 
 class _Censor:

@@ -1,7 +1,7 @@
 """YAML files of settings: read strictly, with numbers as people write them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,27 +61,30 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 def from_text(value: Any) -> Any:
     """What a command line gives, where every number is text, with numbers as YAML reads them."""
-    if isinstance(value, Mapping):
-        return {key: from_text(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [from_text(item) for item in value]
-    if not isinstance(value, str) or not value:
-        return value
-    try:
-        read = with_numbers(yaml.load(value, _UniqueKeys))
-    except (yaml.YAMLError, ValueError):
-        return value
-    # Dates stay text, and so does what only looks like YAML, as "a: b".
-    return read if read is None or isinstance(read, bool | int | float) else value
+    return _deep(value, _scalar)
 
 
 def with_numbers(value: Any) -> Any:
     """A value in which strings such as "1e-6" are numbers, at every depth."""
+    return _deep(value, lambda text: float(text) if _EXPONENT.fullmatch(text) else text)
+
+
+def _deep(value: Any, read: Callable[[str], Any]) -> Any:
+    """A value in which each string, at every depth, is what `read` makes of it."""
     if isinstance(value, Mapping):
-        return {key: with_numbers(item) for key, item in value.items()}
+        return {key: _deep(item, read) for key, item in value.items()}
     if isinstance(value, list):
-        return [with_numbers(item) for item in value]
-    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+        return [_deep(item, read) for item in value]
+    return read(value) if isinstance(value, str) else value
+
+
+def _scalar(text: str) -> Any:
+    try:
+        read = with_numbers(yaml.load(text, _UniqueKeys)) if text else text
+    except (yaml.YAMLError, ValueError):
+        return text
+    # Dates stay text, and so does what only looks like YAML, as "a: b".
+    return read if read is None or isinstance(read, bool | int | float) else text
 
 
 def _yaml_mistake(error: yaml.YAMLError, text: str) -> str:

@@ -6,33 +6,34 @@ The runs are made up: 2 methods in 3 sweeps of many values, 10 seeds each, 3 dat
 """
 
 import argparse
-import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(ROOT / "workflow")]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-import checks  # noqa: E402
-import study  # noqa: E402
+from rankme.study.config import read_study  # noqa: E402
+from rankme.study.runs import runs  # noqa: E402
 from tests.rankme.analysis.synthetic import write_tree  # noqa: E402
 
 SEEDS = 10
 
 
-def config(runs: int, results: Path) -> dict[str, object]:
+def config(count: int) -> dict[str, Any]:
     """A study of about so many runs."""
-    values = runs // (2 * 3 * SEEDS)
+    values = count // (2 * 3 * SEEDS)
     sweeps = {
         "lr": [0.001 * (i + 1) for i in range(values)],
         "weight_decay": [1e-6 * (i + 1) for i in range(values)],
     }
     return {
-        "pathvars": {"results": str(results)},
         "source": "shapes",
         "targets": ["digits", "textures"],
         "seeds": list(range(SEEDS)),
@@ -62,29 +63,30 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results, file = Path(folder, "results"), Path(folder, "config.yaml")
-        file.write_text(json.dumps(config(arguments.runs, results)))
-        resolved = checks.load_study(json.loads(file.read_text()))
-        runs = study.runs(resolved)
-        write_tree(results, runs, resolved["source"], resolved["targets"])
+        file.write_text(yaml.safe_dump(config(arguments.runs)))
+        study = read_study(file)
+        found = runs(study)
+        write_tree(results, found, study.source, study.targets)
         tables, plots = results / "tables", results / "plots"
+        tree = f"--results={results}"
         programs = {
-            "collect": ("collect_results.py", f"--config={file}", f"--output={tables}/results.csv"),
-            "collect_curves": ("collect_curves.py", f"--config={file}", f"--output={tables}"),
+            "collect": ("collect_results.py", f"--study={file}", tree, f"--output={tables}"),
             "analyse": (
                 "analyse.py",
                 f"--results={tables}/results.csv",
                 f"--convergence={tables}/convergence.csv",
+                f"--tree={results}",
                 f"--output={tables}",
             ),
             "plot": ("plot.py", f"--tables={tables}", f"--output={plots}"),
         }
-        print(f"{len(runs)} runs")
+        print(f"{len(found)} runs")
         seconds = processor = 0.0
         for name, (program, *options) in programs.items():
             wall, cpu, memory = timed(f"scripts/{program}", *options)
             seconds, processor = seconds + wall, processor + cpu
-            print(f"{name:15} {wall:6.1f} s  {cpu:6.1f} s of processors  {memory:.2f} GiB at most")
-        print(f"{'all':15} {seconds:6.1f} s  {processor:6.1f} s of processors")
+            print(f"{name:8} {wall:6.1f} s  {cpu:6.1f} s of processors  {memory:.2f} GiB at most")
+        print(f"{'all':8} {seconds:6.1f} s  {processor:6.1f} s of processors")
 
 
 if __name__ == "__main__":

@@ -25,47 +25,54 @@ import torch
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "workflow")]
+sys.path[:0] = [str(ROOT / "scripts")]
 
-import checks  # noqa: E402
-import study  # noqa: E402
+from report import Row, cores, machine, write  # noqa: E402
+
 from rankme.data.dataset import Dataset, load_dataset  # noqa: E402
 from rankme.data.prepare import prepare  # noqa: E402
 from rankme.methods import Method, build_method  # noqa: E402
-from rankme.metrics import Gram, rankme_from_singular_values  # noqa: E402
-from rankme.schema import read_yaml  # noqa: E402
+from rankme.metrics.rankme import rankme_from_singular_values  # noqa: E402
+from rankme.metrics.spectrum import Gram  # noqa: E402
+from rankme.study.config import read_study  # noqa: E402
+from rankme.study.datasets import Declaration  # noqa: E402
+from rankme.study.identity import canonical  # noqa: E402
+from rankme.study.runs import RunSettings, runs  # noqa: E402
 from rankme.training import StopRequest, build_optimizer, pretrain  # noqa: E402
 from rankme.training.precision import compute_dtype  # noqa: E402
-from report import Row, cores, machine, write  # noqa: E402
 
 VIEWS = 2
 
 
-def default_run(epochs: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def default_run(epochs: int) -> tuple[RunSettings, Declaration]:
     """The default study's first run, shortened, and the declaration of its source."""
-    config = checks.load_study(read_yaml(ROOT / "config" / "config.yaml"))
-    run = study.runs(config)[0].settings
-    shorter = {"epochs": epochs, "warmup_epochs": 0.0}
-    return {**run, "training": run["training"] | shorter}, config["datasets"][config["source"]]
+    study = read_study(ROOT / "config" / "config.yaml")
+    run = trained_by(runs(study)[0].settings, epochs=epochs, warmup_epochs=0.0)
+    return run, study.datasets[study.source]
 
 
-def pretraining_rate(run: dict[str, Any], dataset: Dataset, device: torch.device) -> float:
+def trained_by(run: RunSettings, **training: Any) -> RunSettings:
+    """The run with other keys of its training."""
+    return run.model_copy(update={"training": run.training.model_copy(update=training)})
+
+
+def pretraining_rate(run: RunSettings, dataset: Dataset, device: torch.device) -> float:
     """Views a second of the real loop, all it does included, from the second epoch on."""
     with tempfile.TemporaryDirectory() as folder:
         pretrain(run, dataset, device, Path(folder), StopRequest())
         rows = [json.loads(line) for line in (Path(folder) / "TRAINING_LOG").open()]
     steps = rows[-1]["step"] - rows[0]["step"]
     seconds = rows[-1]["seconds"] - rows[0]["seconds"]
-    return steps * run["training"]["batch_size"] * VIEWS / seconds
+    return steps * run.training.batch_size * VIEWS / seconds
 
 
 def stepper(
-    run: dict[str, Any], size: int, device: torch.device, dtype: torch.dtype
+    run: RunSettings, size: int, device: torch.device, dtype: torch.dtype
 ) -> Callable[[list[Tensor]], None]:
     """One optimisation step of the same network, optimiser and precision on given views."""
     method: Method = build_method(run, size).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimizer = build_optimizer(method, run["training"])
-    labels = torch.zeros(run["training"]["batch_size"], dtype=torch.int64, device=device)
+    optimizer = build_optimizer(method, run.training)
+    labels = torch.zeros(run.training.batch_size, dtype=torch.int64, device=device)
 
     def step(views: list[Tensor]) -> None:
         optimizer.zero_grad()
@@ -77,11 +84,11 @@ def stepper(
     return step
 
 
-def synthetic_rate(run: dict[str, Any], dataset: Dataset, device: torch.device) -> float:
+def synthetic_rate(run: RunSettings, dataset: Dataset, device: torch.device) -> float:
     """Views a second on one batch that is already on the device: the limit."""
-    dtype = compute_dtype(run["training"]["precision"], device)
+    dtype = compute_dtype(run.training.precision, device)
     step = stepper(run, dataset.image_size, device, dtype)
-    batch = run["training"]["batch_size"]
+    batch = run.training.batch_size
     shape = (batch, 3, dataset.image_size, dataset.image_size)
     views = [
         torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
@@ -90,12 +97,12 @@ def synthetic_rate(run: dict[str, Any], dataset: Dataset, device: torch.device) 
     return timed_rate(step, [views] * 32, batch, device, warm=4)
 
 
-def pipeline_rate(run: dict[str, Any], dataset: Dataset, device: torch.device) -> float:
+def pipeline_rate(run: RunSettings, dataset: Dataset, device: torch.device) -> float:
     """Views a second of what people use: image folder, PIL transforms, DataLoader, float32."""
     from torch.utils.data import DataLoader
     from torchvision.datasets import ImageFolder
 
-    batch = run["training"]["batch_size"]
+    batch = run.training.batch_size
     step = stepper(run, dataset.image_size, device, torch.float32)
     with tempfile.TemporaryDirectory() as folder:
         write_images(dataset, Path(folder))
@@ -231,8 +238,8 @@ def timed(function: Callable[[], float]) -> tuple[float, float]:
 
 
 IMPORT_AND_BUILD = (
-    "import torch; from rankme.methods import build_method; import json, sys; "
-    "build_method(json.loads(sys.argv[1]), 32)"
+    "import torch; from rankme.methods import build_method; import sys; "
+    "from rankme.study.runs import run_from_json; build_method(run_from_json(sys.argv[1]), 32)"
 )
 
 
@@ -242,41 +249,40 @@ CHILD = (
 )
 
 
-def start_up_row(run: dict[str, Any], declaration: dict[str, Any], turns: int) -> Row:
+def start_up_row(run: RunSettings, declaration: Declaration, turns: int) -> Row:
     """From the command line to the end of the first step, against importing torch and building."""
-    batch = run["training"]["batch_size"]
-    few = {**declaration, "options": declaration["options"] | {"train_count": batch}}
-    one_step = {
-        **run,
-        "source": run["source"] | {"options": few["options"]},
-        "training": run["training"] | {"epochs": 1, "rank_samples": 2},
-    }
+    batch = run.training.batch_size
+    few = {"options": declaration.options.model_copy(update={"train_count": batch})}
+    one_step = trained_by(run, epochs=1, rank_samples=2)
+    one_step = one_step.model_copy(update={"source": run.source.model_copy(update=few)})
     with tempfile.TemporaryDirectory() as folder:
-        prepare(run["source"]["name"], few, Path(folder, "data"), workers=1)
+        prepare(
+            run.source.name, declaration.model_copy(update=few), Path(folder, "data"), workers=1
+        )
         ours, peer, ratio = compare(
             lambda: child(program(one_step, Path(folder)))[0],
-            lambda: child([sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)])[0],
+            lambda: child([sys.executable, "-c", IMPORT_AND_BUILD, canonical(run)])[0],
             turns,
         )
     return Row("start to the end of a run of one step", ours, peer, "s", ratio, "<= 1.5")
 
 
-def memory_row(run: dict[str, Any], data: Path) -> Row:
+def memory_row(run: RunSettings, data: Path) -> Row:
     """Peak memory of a whole run, against that of importing torch and building the network."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "data").symlink_to(data)
         ours = child(program(run, Path(folder)))[1]
-    peer = child([sys.executable, "-c", IMPORT_AND_BUILD, json.dumps(run)])[1]
+    peer = child([sys.executable, "-c", IMPORT_AND_BUILD, canonical(run)])[1]
     return Row("peak memory of one run", ours, peer, "MiB", ours / peer, "")
 
 
-def program(run: dict[str, Any], folder: Path) -> list[str]:
+def program(run: RunSettings, folder: Path) -> list[str]:
     """The command that trains `run` on `folder`/data."""
     return [
         sys.executable,
         str(ROOT / "scripts" / "pretrain.py"),
         "--device=cpu",
-        f"--run={json.dumps(run)}",
+        f"--run={canonical(run)}",
         f"--dataset={folder / 'data' / 'DATASET'}",
         f"--output={folder}/MODEL",
     ]
@@ -308,7 +314,7 @@ def main() -> None:
     run, declaration = default_run(epochs=3)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        prepare(run["source"]["name"], declaration, data, workers=cores())
+        prepare(run.source.name, declaration, data, workers=cores())
         dataset = load_dataset(data)
         torch.set_num_threads(1)  # As each run of the default study has.
         limit = compare(

@@ -27,56 +27,56 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "workflow")]
+sys.path[:0] = [str(ROOT / "scripts")]
 
-import checks  # noqa: E402
-from rankme.artefacts import PretrainedModel, weights_digest  # noqa: E402
+from report import Row, machine, write  # noqa: E402
+
+from rankme.artefacts import weights_digest  # noqa: E402
 from rankme.data.dataset import Dataset, load_dataset  # noqa: E402
 from rankme.data.prepare import prepare  # noqa: E402
+from rankme.data.splits import stratified_split  # noqa: E402
 from rankme.device import choose_device  # noqa: E402
-from rankme.features import Features, extract, load_features, model_input  # noqa: E402
-from rankme.models import build_encoder, build_projector  # noqa: E402
-from rankme.probes.evaluate import head_scores  # noqa: E402
+from rankme.extraction import extract_dataset, model_input  # noqa: E402
+from rankme.features import Features, load_features  # noqa: E402
+from rankme.models.encoders import build_encoder  # noqa: E402
+from rankme.models.pretrained import PretrainedModel  # noqa: E402
+from rankme.models.projector import Projector  # noqa: E402
+from rankme.probes.apply import head_scores  # noqa: E402
 from rankme.probes.fit import Readout, fit_readouts  # noqa: E402
 from rankme.probes.heads import MOMENTUM  # noqa: E402
 from rankme.probes.measures import accuracy  # noqa: E402
-from rankme.probes.settings import ProbeSettings  # noqa: E402
-from rankme.probes.split import stratified_split  # noqa: E402
-from rankme.schema import read_yaml  # noqa: E402
-from report import Row, machine, write  # noqa: E402
+from rankme.study.config import read_study  # noqa: E402
+from rankme.study.runs import runs  # noqa: E402
+from rankme.study.settings import Probe  # noqa: E402
 
-CONFIG = ROOT / "config" / "config.yaml"
-SETTINGS = ProbeSettings(
-    protocol="cached",
-    readouts=["linear"],
+STUDY = read_study(ROOT / "config" / "config.yaml")
+SETTINGS = Probe(
+    readouts=("linear",),
     epochs=28,
     batch_size=256,
-    lr=[0.01, 0.03, 0.1, 0.3],
-    weight_decay=[0.0, 5e-4, 5e-3],
-    milestones=[8, 16, 24],
+    lr=(0.01, 0.03, 0.1, 0.3),
+    weight_decay=(0.0, 5e-4, 5e-3),
+    milestones=(8, 16, 24),
     validation_fraction=0.2,
-    seed=0,
-    knn_k=[1],
-    mlp_width=1,
-    crop_scale=[0.08, 1.0],
 )
 PENALTIES = np.geomspace(1e-4, 1, len(SETTINGS.grid()))
 
 
 def random_model(dataset: Dataset) -> PretrainedModel:
     """The default study's encoder with random weights: what it has learnt costs no time."""
-    settings = checks.load_study(read_yaml(CONFIG))["encoder"]
     torch.manual_seed(0)
-    encoder = build_encoder(settings, dataset.image_size).eval().requires_grad_(False)
-    projector = build_projector(encoder.dimension, [64]).eval()
-    parts = {"encoder": encoder, "projector": projector}
-    weights = {f"{p}.{n}": t for p, module in parts.items() for n, t in module.state_dict().items()}
-    metadata = {
-        "image_size": dataset.image_size,
-        "normalisation": dataset.normalisation,
-        "status": "completed",
-    }
-    return PretrainedModel(encoder, projector, metadata, weights_digest(weights))
+    encoder = build_encoder(STUDY.encoder, dataset.image_size)
+    parts = nn.ModuleDict({"encoder": encoder, "projector": Projector(encoder.dimension, (64,))})
+    parts.eval().requires_grad_(False)
+    return PretrainedModel(
+        encoder=parts["encoder"],
+        projector=parts["projector"],
+        run=runs(STUDY)[0].settings,
+        image_size=dataset.image_size,
+        normalisation=dataset.normalisation,
+        status="completed",
+        digest=weights_digest(parts.state_dict()),
+    )
 
 
 def epoch_of_one_head(model: PretrainedModel, dataset: Dataset, device: torch.device) -> None:
@@ -143,8 +143,10 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3, help="measurements, of which the median")
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
-    declaration = checks.load_study(read_yaml(CONFIG))["datasets"]["shapes"]
-    declaration["options"] |= {"train_count": arguments.train, "test_count": arguments.test}
+    counts = {"train_count": arguments.train, "test_count": arguments.test}
+    declaration = STUDY.datasets["shapes"]
+    options = declaration.options.model_copy(update=counts)
+    declaration = declaration.model_copy(update={"options": options})
     with tempfile.TemporaryDirectory() as folder:
         data, output = Path(folder) / "data", Path(folder) / "features"
         prepare("shapes", declaration, data, workers=1)
@@ -153,13 +155,13 @@ def main() -> None:
         train_only = Dataset(**{**vars(dataset), "splits": {"train": dataset.splits["train"]}})
 
         def ours() -> None:
-            extract(model, train_only, output, device, SETTINGS.batch_size)
+            extract_dataset(model, train_only, output, device)
             our_probe(load_features(output), device)
 
         epochs = SETTINGS.epochs * (len(SETTINGS.grid()) + 1)
         one = seconds(lambda: epoch_of_one_head(model, dataset, device), arguments.turns)
         whole = seconds(ours, arguments.turns)
-        extract(model, dataset, output, device, SETTINGS.batch_size)
+        extract_dataset(model, dataset, output, device)
         features = load_features(output)
         cached = seconds(lambda: our_probe(features, device), arguments.turns)
         peer = seconds(lambda: scikit_learn_top1(features), arguments.turns)

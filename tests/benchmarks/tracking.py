@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from rankme.tracking.publishing import Publication  # noqa: E402
-from tests.rankme.tracking.studies import config_of, runs_of, write_study  # noqa: E402
+from tests.rankme.tracking.studies import runs_of, study_of, write_study  # noqa: E402
 
 
 def commits_a_second(folder: Path, count: int = 200) -> float:
@@ -41,7 +41,7 @@ def main() -> None:
         results = Path(folder) / "results"
         runs = runs_of(arguments.runs)
         write_study(results, runs, arguments.epochs)
-        publication = Publication(config_of(results), runs, results, models=False)
+        publication = Publication(study_of(), runs, results, models=False)
         uri = arguments.uri or f"sqlite:///{results}/tracking/mlflow.db"
         for attempt in ("first", "second"):
             start = perf_counter()

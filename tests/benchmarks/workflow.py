@@ -26,7 +26,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = 12
-JOBS_A_RUN = 2 + 4 * DATASETS
+JOBS_A_RUN = 2 + 3 * DATASETS
 """pretrain and rankme, and the steps of each dataset."""
 
 TINY = """
@@ -46,11 +46,10 @@ def study_of(runs: int, folder: Path) -> Path:
     """A config of so many runs, each evaluated on DATASETS datasets."""
     names = [f"d{index}" for index in range(DATASETS)]
     shapes = {"reader": "shapes", "size": 16, "options": {"train_count": 80, "test_count": 40}}
-    (folder / "datasets.yaml").write_text(yaml.safe_dump(dict.fromkeys(names, shapes)))
     config = yaml.safe_load(TINY)
     config |= {
         "targets": names[1:],
-        "datasets": str(folder / "datasets.yaml"),
+        "datasets": {name: dict(shapes) for name in names},
         "pathvars": {"results": str(folder / "results"), "logs": str(folder / "logs")},
         "methods": [
             {"name": "SimCLR", "grid": {"temperature": [0.1 + 0.001 * i for i in range(runs)]}}
@@ -97,8 +96,8 @@ def split(profile: pstats.Stats) -> dict[str, float]:
 
     return {
         "config": seconds("load_study", "runs", "warnings"),
-        "targets": seconds("for_all_runs"),
-        "settings": seconds("run_settings", "declaration"),
+        "targets": seconds("for_all_runs", "accuracies"),
+        "settings": seconds("run_settings", "declaration", "whole_declaration"),
         "total": profile.total_tt,  # type: ignore[attr-defined]
     }
 
@@ -108,6 +107,7 @@ STUB = """#!/bin/bash
 while (($#)); do
   case $1 in
     --output) out=$2 ;;
+    --features) features=$2 ;;
     scripts/*.py) program=$1 ;;
   esac
   shift
@@ -115,7 +115,7 @@ done
 case $program in
   *prepare_dataset.py) touch "$out"/{DATASET,{train,test}_{images,labels}.npy} ;;
   *pretrain.py) touch "$out" "${out%/*}/TRAINING_LOG" ;;
-  *extract_features.py) mkdir "$out" ;;
+  *finetune.py) mkdir "$features"; touch "$out" ;;
   *) touch "$out" ;;
 esac
 """

@@ -1,4 +1,4 @@
-"""Copies of the project, one in which a tiny study has run once, and real `snakemake` calls on them."""
+"""Copies of the project, with or without a tiny study that has run, and real `snakemake` calls."""
 
 import fcntl
 import json
@@ -53,7 +53,8 @@ class Checkout:
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the real snakemake here; its imports are paid once a session."""
         server = snakemake_server()
-        assert server.stdin and server.stdout
+        assert server.stdin
+        assert server.stdout
         with TemporaryDirectory() as folder:
             files = {name: f"{folder}/{name}" for name in ("output", "errors")}
             call = {"arguments": arguments, "cwd": str(self.path), "env": environment()}
@@ -157,7 +158,7 @@ def fresh(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable], Checkout]:
-    """`made_once(name, make)`: the project after `make`, by the first of pytest's processes that asks."""
+    """`made_once(name, make)`: the project after `make`, which one of pytest's processes runs."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent

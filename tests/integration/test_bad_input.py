@@ -63,9 +63,7 @@ def write_a_word_for_a_number(run: Path) -> None:
     ],
     ids=["cut off", "foreign", "wrong type"],
 )
-def test_a_damaged_record_is_named(
-    finished, damage: Callable[[Path], None], message: str
-) -> None:
+def test_a_damaged_record_is_named(finished, damage: Callable[[Path], None], message: str) -> None:
     run = finished.runs()[0]
     damage(run)
     done = finished.snakemake(check=False)

@@ -5,7 +5,7 @@ import shutil
 from tests.integration.conftest import FIGURE
 
 
-def test_after_training_ranks_and_heads_no_step_needs_torch(finished, tmp_path, monkeypatch) -> None:
+def test_after_training_ranks_and_heads_none_needs_torch(finished, tmp_path, monkeypatch) -> None:
     finished.configure(lambda config: config["methods"][0].pop("sweeps"))
     finished.configure(lambda config: config.update(targets=[]))
     (run,) = [run for run in finished.runs() if "temperature=0.1" in run.name]

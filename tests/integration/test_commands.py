@@ -10,7 +10,6 @@ import yaml
 from tests.integration.conftest import FIGURE, ROOT
 
 
-
 def test_the_figure_needs_no_flag_and_comes_as_pdf_and_png(finished) -> None:
     pdf = finished.path / FIGURE
     assert pdf.read_bytes().startswith(b"%PDF")

@@ -57,10 +57,10 @@ def test_a_mistake_by_hand_is_one_line(fresh) -> None:
     np.save(fresh.path / "nan.npy", z)
     np.save(fresh.path / "flat.npy", z[0])
     for arguments, message in (
-        (("--embeddings=z.npy", "--eps=-1"), "rank.eps: -1.0 is out of bounds, must be >= 0"),
-        (("--embeddings=z.npy", "--eps=nan"), "rank.eps: nan is not a finite number"),
-        (("--embeddings=z.npy", "--samples=1"), "rank.samples: 1 is out of bounds, must be >= 2"),
-        (("--embeddings=z.npy", '--rank={"alpha_fit": [9, 3]}'), "rank.alpha_fit: [9, 3] must"),
+        (("--embeddings=z.npy", "--eps=-1"), "--rank.eps: -1.0 is out of bounds, must be >= 0"),
+        (("--embeddings=z.npy", "--eps=nan"), "--rank.eps: nan is not a finite number"),
+        (("--embeddings=z.npy", "--samples=1"), "--rank.samples: 1 is out of bounds, must be >= 2"),
+        (("--embeddings=z.npy", '--rank={"alpha_fit": [9, 3]}'), "--rank.alpha_fit: [9, 3] must"),
         (("--embeddings=nan.npy",), "nan.npy: holds NaN, infinite or too large values"),
         (("--embeddings=flat.npy",), "flat.npy: has the shape (16,), expected N x K"),
         (("--embeddings=nowhere.npy",), "nowhere.npy: No such file or directory"),

@@ -146,5 +146,5 @@ def test_tables_are_collected_by_hand_from_a_config(finished) -> None:
     collect = ("scripts/collect_results.py", "--study=config/config.yaml", "--output=by-hand")
     finished.python(*collect)
     for name in ("results", "training", "spectra", "convergence"):
-        made, by_hand = (finished.path / f"{place}/{name}.csv" for place in ("results/tables", "by-hand"))
-        assert by_hand.read_bytes() == made.read_bytes()
+        made = finished.path / f"results/tables/{name}.csv"
+        assert (finished.path / f"by-hand/{name}.csv").read_bytes() == made.read_bytes()

@@ -21,7 +21,7 @@ TABLES = ("results", "training", "spectra", "convergence", "correlations", "sele
 
 @pytest.fixture(scope="module")
 def both(made_once, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The default study, published, and the config of one called `other`, of its first run alone."""
+    """The default study, published, and the config of `other`, which has its first run alone."""
     finished = made_once("finished", Checkout.run)
     checkout = finished.copy(tmp_path_factory.mktemp("both") / "project")
     checkout.configure(lambda config: config.update(tracking={"enabled": True}))
@@ -103,7 +103,8 @@ def test_name_and_digest_stand_in_all_that_a_study_writes(both, said, place: str
     folder = both.path / place
     for table in TABLES:
         with (folder / f"tables/{table}.csv").open() as stream:
-            assert {(r["study"], r["study_digest"]) for r in csv.DictReader(stream)} == {(name, digest)}
+            rows = list(csv.DictReader(stream))
+        assert {(row["study"], row["study_digest"]) for row in rows} == {(name, digest)}
     assert f"Study {name} (digest {digest})" in (folder / "tables/answer.rst").read_text()
     for png in (folder / "plots").glob("*.png"):
         assert f"study {name}, digest {digest}" in Image.open(png).text["Title"]
@@ -127,10 +128,9 @@ def test_a_target_of_another_place_is_told_in_one_line(
     run = both.runs()[0].name
     words = [argument.format(run=run) for argument in arguments]
     done = both.snakemake("-n", *words, check=False)
-    (line,) = [line for line in done.stderr.splitlines() if message.format(run=run) in line]
     assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.splitlines()) <= 3, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "profile" not in line]
+    assert message.format(run=run) in line
 
 
 def label(checkout: Checkout, place: str) -> tuple[str, str]:

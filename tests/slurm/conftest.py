@@ -15,7 +15,7 @@ from rankme.artefacts import read_metadata
 from tests.integration.conftest import Checkout, copy_project, environment
 from tests.slurm.cluster import PROGRAMS, Cluster, die_with_parent, has_own_slurm, wait_until
 
-EPOCHS = 8
+EPOCHS = 5
 
 # The temperature says what kind of trouble a run is. A slow one takes more than two minutes unless
 # it is resumed, so that there is time to disturb it, and none is lost after.
@@ -31,7 +31,7 @@ def _trouble(pretraining):
         time.sleep(5)
     slow = "temperature=0.1+" in name or "temperature=0.2+" in name
     if slow and pretraining.progress._first == 0:
-        time.sleep(8)
+        time.sleep(13)
 """
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pandas as pd
@@ -27,10 +28,7 @@ def answer(
 
     Args:
         label: whose answer it is.
-        results: table of `rankme.analysis.collect.results_table`.
-        picks: table of `rankme.analysis.pick.pick`.
-        selection: table of `rankme.analysis.selection.select`.
-        claims: table of `rankme.analysis.verdicts.judge`.
+        results, picks, selection, claims: tables of `results_table`, `pick`, `select` and `judge`.
         tree: the results tree, with which paths to models begin.
     """
     lines = [_head(label, results), *sentences(picks, tree)]
@@ -58,53 +56,44 @@ def _head(label: Label, results: pd.DataFrame) -> str:
 
 def _costs(selection: pd.DataFrame) -> Iterator[str]:
     """What RankMe's choice among all non-degenerate runs of a method loses against labels."""
-    chosen = selection[
-        (selection["sweep"] == ALL_SWEEPS)
-        & (selection["runs"] == NON_DEGENERATE)
-        & (selection["metric"] == "rankme")
-        & (selection["layer"] == "embedding")
-        & (selection["rule"] == HIGHEST)
-        & (selection["n"] > 0)
-        & selection["role"].isin(["source", "mean"])
-    ]
+    wanted = {"sweep": ALL_SWEEPS, "runs": NON_DEGENERATE, "rule": HIGHEST}
+    wanted |= {"metric": "rankme", "layer": "embedding"}
+    chosen = selection[(selection[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    chosen = chosen[(chosen["n"] > 0) & chosen["role"].isin(["source", "mean"])]
     for method, rows in chosen.groupby("method", sort=False):
         known = rows[rows["regret"].notna()]
         if known.empty:
             why = rows["reason"].iloc[0]
             yield f"What choosing a {method} run by RankMe costs is not known: {why}."
             continue
-        parts = [
-            f"{100 * row['regret']:.1f} points{_interval(row)} on "
-            f"{f'the {MEAN}' if row['role'] == 'mean' else row['dataset']}"
-            for row in known.to_dict("records")
-        ]
+        losses = ", ".join(map(_loss, known.to_dict("records")))
         among = f"choosing among {int(known['n'].max())} {method} runs by RankMe"
-        yield f"Against labels, {among} loses {', '.join(parts)}."
+        yield f"Against labels, {among} loses {losses}."
 
 
-def _interval(row: dict[Any, Any]) -> str:
-    if pd.isna(row["regret_low"]):
-        return ""
-    return f" ({100 * row['regret_low']:.1f} to {100 * row['regret_high']:.1f})"
+def _loss(row: dict[Any, Any]) -> str:
+    place = f"the {MEAN}" if row["role"] == "mean" else row["dataset"]
+    interval = ""
+    if not pd.isna(row["regret_low"]):
+        interval = f" ({100 * row['regret_low']:.1f} to {100 * row['regret_high']:.1f})"
+    return f"{100 * row['regret']:.1f} points{interval} on {place}"
 
 
 def _verdicts(claims: pd.DataFrame) -> str:
     """The table of claims as a csv-table directive."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    body = io.StringIO()
+    writer = csv.writer(body, lineterminator="\n")
     for row in claims[claims["scope"] == OVERALL].to_dict("records"):
         found = "" if pd.isna(row["value"]) else f"{row['value']:.3g}"
         if not pd.isna(row["low"]):
             found += f" ({row['low']:.3g} to {row['high']:.3g})"
         why = row["reason"] or row["statistic"]
-        writer.writerow(
-            map(_plain, [row["claim"], row["statement"], row["verdict"], found, row["n"], why])
-        )
-    body = "".join(f"   {line}\n" for line in stream.getvalue().splitlines())
+        cells = row["claim"], row["statement"], row["verdict"], found, row["n"], why
+        writer.writerow(map(_plain, cells))
     title = "Claims of the paper; each verdict is that of its weakest finding (claims.csv has all)"
     names = '"", "claim", "verdict", "statistic (95 % interval)", "n", "of what, or why"'
     options = f"   :header: {names}\n   :widths: 5 32 14 18 5 26"
-    return f".. csv-table:: {title}\n{options}\n\n{body}"
+    return f".. csv-table:: {title}\n{options}\n\n{indent(body.getvalue(), '   ')}"
 
 
 def _count(number: int, what: str) -> str:

@@ -102,36 +102,31 @@ def positive_on_targets(evidence: Evidence) -> Iterator[Finding]:
 @_claim("C3", "on the source: mean regret over sweeps < 0.5 points, worst < 1.4")
 def small_regret(evidence: Evidence) -> Iterator[Finding]:
     """Selecting by RankMe loses little against labels."""
-    own = ("rankme",)
-    mean, worst = "mean regret in points", "worst regret in points"
-    yield _sweep_finding(evidence, own, mean, lambda r: r[0].mean(axis=0), (-inf, 0.5))
-    yield _sweep_finding(evidence, own, worst, lambda r: r[0].max(axis=0), (-inf, 1.4))
+    own, statistic = ("rankme",), "regret in points"
+    yield _over_sweeps("mean", evidence, own, statistic, (-inf, 0.5))
+    yield _over_sweeps("worst", evidence, own, statistic, (-inf, 1.4))
 
 
 @_claim("C4", "alpha-ReQ's mean and worst regret over sweeps are larger")
 def better_than_alpha_req(evidence: Evidence) -> Iterator[Finding]:
     """RankMe beats alpha-ReQ in the mean and in the worst case."""
     both, statistic = ("alpha_req", "rankme"), "regret of alpha-ReQ less that of RankMe, in points"
-    yield _sweep_finding(
-        evidence, both, f"mean {statistic}", lambda r: (r[0] - r[1]).mean(axis=0), (0, inf)
-    )
-    yield _sweep_finding(
-        evidence,
-        both,
-        f"worst {statistic}",
-        lambda r: r[0].max(axis=0) - r[1].max(axis=0),
-        (0, inf),
-    )
+    yield _over_sweeps("mean", evidence, both, statistic, (0, inf))
+    yield _over_sweeps("worst", evidence, both, statistic, (0, inf))
 
 
-def _sweep_finding(
+def _over_sweeps(
+    name: str,
     evidence: Evidence,
     metrics: tuple[str, ...],
     statistic: str,
-    reduce: Callable[[np.ndarray], np.ndarray],
     within: tuple[float, float],
 ) -> Finding:
-    """A statistic of regrets (metrics, sweeps, B), resampled over sweeps and over their runs."""
+    """The mean or worst regret of a metric over sweeps, less that of a second one where given.
+
+    Sweeps and their runs are resampled.
+    """
+    statistic = f"{name} {statistic}"
     sweeps = [
         (group, source)
         for group, source in _labelled(evidence.sweeps, "source")
@@ -141,30 +136,26 @@ def _sweep_finding(
     if reason := _too_few(len(sweeps), SWEEPS, kind):
         return Finding("all sweeps", statistic, n=len(sweeps), within=within, reason=reason)
     generator = np.random.default_rng(SEED)
-    found = [_regrets(group, source, metrics, generator) for group, source in sweeps]
-    observed, resampled = zip(*found, strict=True)
-    value = reduce(np.stack(observed, axis=1)[:, :, None])[0]
-    regrets = np.stack(resampled, axis=1)
-    drawn = generator.integers(len(sweeps), size=(len(sweeps), regrets.shape[2]))
-    interval = percentile_interval(reduce(np.take_along_axis(regrets, drawn[None], axis=1)))
-    return Finding("all sweeps", statistic, float(value), *interval, len(sweeps), within)
+    regrets = np.stack([_regrets(*sweep, metrics, generator) for sweep in sweeps], axis=1)
+    drawn = generator.integers(len(sweeps), size=(1, len(sweeps), RESAMPLES))
+    regrets[:, :, 1:] = np.take_along_axis(regrets[:, :, 1:], drawn, axis=1)
+    of_metrics = regrets.mean(axis=1) if name == "mean" else regrets.max(axis=1)
+    found = of_metrics[0] - of_metrics[1:].sum(axis=0)
+    value, interval = float(found[0]), percentile_interval(found[1:])
+    return Finding("all sweeps", statistic, value, *interval, len(sweeps), within)
 
 
 def _regrets(
     group: Group, source: str, metrics: tuple[str, ...], generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Regrets on the source in points: (metrics,) and, of resampled runs, (metrics, B)."""
+) -> np.ndarray:
+    """Regrets on the source in points, of all runs and then of resampled ones, (metrics, 1 + B)."""
     top1, score = group.top1(source), group.scores()
-    by_top1 = np.argsort(-top1, kind="stable")
-    orders = [np.argsort(-score[metric].to_numpy(float), kind="stable") for metric in metrics]
-
-    def regrets(counts: np.ndarray) -> np.ndarray:
-        best = top1[first(counts, by_top1)]
-        return _POINTS * np.stack([best - top1[first(counts, order)] for order in orders])
-
     # Sweeps of as many runs share their resamples, which must not move together.
-    resampled = regrets(generator.permutation(resample_counts(len(top1))))
-    return regrets(np.ones((1, len(top1))))[:, 0], resampled
+    resamples = generator.permutation(resample_counts(len(top1)))
+    counts = np.concatenate([np.ones((1, len(top1)), np.uint8), resamples])
+    best = top1[first(counts, np.argsort(-top1, kind="stable"))]
+    orders = [np.argsort(-score[metric].to_numpy(float), kind="stable") for metric in metrics]
+    return _POINTS * np.stack([best - top1[first(counts, order)] for order in orders])
 
 
 @_claim("C5", "mean over targets: loses < 0.5 points for VICReg and its kin, < 1 for SimCLR")

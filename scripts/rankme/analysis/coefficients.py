@@ -6,19 +6,14 @@ bootstrapped through `rankme.analysis.resampling`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import kendalltau, norm, pearsonr, rankdata
 
-from rankme.analysis.resampling import (
-    CONFIDENCE,
-    bca_interval,
-    leave_one_out,
-    resample_counts,
-)
+from rankme.analysis.resampling import CONFIDENCE, bca_interval, resample_counts
 
 EXACT_RUNS = 9
 """Up to here p is exact: 9! = 362,880 pairings."""
@@ -39,14 +34,14 @@ _NO_VARIANCE = 1e-9
 Resampled = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """A coefficient of each metric (M) with each accuracy (D); arrays are (M, D).
 
     Attributes:
-        value, low, high, p: the coefficient, its 95 % interval (NaN where there is none), and the
-            two-sided p.
-        interval: "BCa" or "z"; "" where there is none.
+        value: the coefficient.
+        low, high: its 95 % interval; NaN where there is none.
+        p: two-sided.
+        interval: how it was made, "BCa" or "z"; "" where there is none.
     """
 
     value: np.ndarray
@@ -58,36 +53,31 @@ class Estimate:
 
 def pearson(x: np.ndarray, y: np.ndarray) -> Estimate:
     """Pearson's r."""
-    x, y = _standardised(x), _standardised(y)
-    value, p = _pearsonr(x, y)
-    if len(x) <= EXACT_RUNS:
-        p = _exact_p(x, y)
-    error = _influence_error if len(x) > BCA_RUNS[1] else _fisher_error
-    return _estimate(
-        value, p, error(x, y, value), lambda: _weighted_pearson(x, y), len(x), ranks=False
-    )
+    n, x, y = len(x), _standardised(x), _standardised(y)
+    value, p = _product_moment(x, y)
+    if n > BCA_RUNS[1]:
+        error = _influence_error(x, y, value)
+    else:
+        error = np.full(value.shape, 1 / np.sqrt(max(n - 3, 1)))
+    return _estimate(value, p, error, lambda: _weighted_pearson(x, y), n, ranks=False)
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> Estimate:
     """Spearman's rho, ties sharing their mean rank."""
-    x, y = rankdata(x, axis=0), rankdata(y, axis=0)
-    value, p = _pearsonr(x, y)
-    if len(x) <= EXACT_RUNS:
-        p = _exact_p(x, y)
+    n, x, y = len(x), rankdata(x, axis=0), rankdata(y, axis=0)
+    value, p = _product_moment(x, y)
     # Bonett & Wright 2000.
-    error = np.sqrt((1 + value**2 / 2) / max(len(x) - 3, 1))
-    return _estimate(value, p, error, lambda: weighted_spearman(x, y), len(x), ranks=True)
+    error = np.sqrt((1 + value**2 / 2) / max(n - 3, 1))
+    return _estimate(value, p, error, lambda: weighted_spearman(x, y), n, ranks=True)
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> Estimate:
     """Kendall's tau-b."""
-    found = np.array([[kendalltau(a, b) for b in y.T] for a in x.T])
-    value, p = found[..., 0], found[..., 1]
-    if len(x) <= EXACT_RUNS:
-        p = _exact_kendall_p(x, y)
+    n, found = len(x), np.array([[kendalltau(a, b) for b in y.T] for a in x.T])
+    value, p = found[..., 0], _exact_kendall_p(x, y) if n <= EXACT_RUNS else found[..., 1]
     # Fieller, Hartley & Pearson 1957.
-    error = np.full(value.shape, np.sqrt(0.437 / max(len(x) - 4, 0.5)))
-    return _estimate(value, p, error, lambda: _weighted_kendall(x, y), len(x), ranks=True)
+    error = np.full(value.shape, np.sqrt(0.437 / max(n - 4, 0.5)))
+    return _estimate(value, p, error, lambda: _weighted_kendall(x, y), n, ranks=True)
 
 
 COEFFICIENTS = {"pearson": pearson, "spearman": spearman, "kendall": kendall}
@@ -99,22 +89,22 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return result
 
 
-def _pearsonr(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _product_moment(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pearson's r and its p."""
     found = pearsonr(x[:, :, None], y[:, None, :], axis=0)
-    return np.asarray(found.statistic), np.asarray(found.pvalue)
-
-
-def _fisher_error(x: np.ndarray, y: np.ndarray, value: np.ndarray) -> np.ndarray:
-    return np.full(value.shape, 1 / np.sqrt(max(len(x) - 3, 1)))
+    p = _exact_p(x, y) if len(x) <= EXACT_RUNS else found.pvalue
+    return np.asarray(found.statistic), np.asarray(p)
 
 
 def _influence_error(x: np.ndarray, y: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Standard error of atanh(r) from the influence of each run: free of normality."""
-    n = len(x)
+    """Standard error of atanh(r) of standardised columns from the influence of each run.
+
+    It supposes no normal distribution.
+    """
     squares = (x**2)[:, :, None] + (y**2)[:, None, :]
     influence = x[:, :, None] * y[:, None, :] - value * squares / 2
     free = np.maximum(1 - value**2, 1e-12)
-    result: np.ndarray = np.sqrt((influence**2).mean(axis=0) / n) / free
+    result: np.ndarray = np.sqrt((influence**2).mean(axis=0) / len(x)) / free
     return result
 
 
@@ -136,8 +126,8 @@ def _estimate(
         # Built only here: Kendall's holds every pair of runs.
         statistic, counts = build(), resample_counts(n)
         blocks = [statistic(counts[i : i + _ROWS]) for i in range(0, len(counts), _ROWS)]
-        resampled, jackknife = np.concatenate(blocks), statistic(leave_one_out(n))
-        bounds = bca_interval(value.ravel(), resampled, jackknife)
+        without_one = statistic(1.0 - np.eye(n))
+        bounds = bca_interval(value.ravel(), np.concatenate(blocks), without_one)
         bca_low, bca_high = (bound.reshape(value.shape) for bound in bounds)
         defined = np.isfinite(bca_low) & np.isfinite(bca_high) & (bca_low < bca_high)
         low, high = np.where(defined, bca_low, low), np.where(defined, bca_high, high)
@@ -239,13 +229,13 @@ def _exact_p(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _exact_kendall_p(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The same of concordant less discordant pairs of runs."""
     first, second = np.triu_indices(len(x), 1)
-    signs_x = np.sign(x[first] - x[second])
+    signs_x, signs_y = np.sign(x[first] - x[second]), np.sign(y[first] - y[second])
     order = _permutations(len(x))
     signs = [np.sign(column[:, None] - column) for column in y.T]
     permuted = [of_pair[order[:, first], order[:, second]] for of_pair in signs]
-    observed = signs_x.T @ np.sign(y[first] - y[second])
-    return _share_as_extreme(signs_x, permuted, observed)
+    return _share_as_extreme(signs_x, permuted, signs_x.T @ signs_y)
 
 
 def _share_as_extreme(

@@ -208,16 +208,17 @@ def _accuracy_columns(accuracy: Record) -> dict[str, Any]:
     columns["top1_low"], columns["top1_high"] = accuracy.interval()
     columns["top5"] = accuracy.get("top5", kind=Number) if measure == "top1" else None
     columns["train_top1"] = accuracy.get(f"train_{measure}", kind=Number)
-    for name in set(OTHER_READOUTS).intersection(accuracy.get("readouts", kind=dict)):
-        top1 = f"top1_{name}"
-        columns[top1] = accuracy.get("readouts", name, measure, kind=Number)
-        columns[f"{top1}_low"], columns[f"{top1}_high"] = accuracy.interval("readouts", name)
+    for name in accuracy.get("readouts", kind=dict):
+        if name in OTHER_READOUTS:
+            top1 = f"top1_{name}"
+            columns[top1] = accuracy.get("readouts", name, measure, kind=Number)
+            columns[f"{top1}_low"], columns[f"{top1}_high"] = accuracy.interval("readouts", name)
     return columns
 
 
 def _hyperparameters(settings: RunSettings) -> dict[str, Any]:
     """One column a hyperparameter; a name that is taken gets its section in front."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for section, own in (("training", settings.training), ("method", settings.hyperparameters)):
         columns |= {f"{section}_{key}" if key in COLUMNS else key: value for key, value in own}
     for section in ("encoder", "projector", "augmentation"):

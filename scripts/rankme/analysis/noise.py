@@ -8,27 +8,12 @@ import pandas as pd
 from scipy.stats import f as f_distribution
 
 from rankme.analysis.collect import COLUMNS as RESULT_COLUMNS
-from rankme.analysis.groups import (
-    degenerate,
-    runs_of,
-    with_mean_over_targets,
-    without_controls,
-)
+from rankme.analysis.groups import degenerate, runs_of, with_mean_over_targets, without_controls
 from rankme.analysis.resampling import CONFIDENCE
 
-COLUMNS = (
-    "method",
-    "dataset",
-    "quantity",
-    "configurations",
-    "n",
-    "config_std",
-    "seed_std",
-    "config_share",
-    "config_share_low",
-    "config_share_high",
-    "reason",
-)
+_SHARE = ("config_share", "config_share_low", "config_share_high")
+_SPREAD = ("configurations", "n", "config_std", "seed_std", *_SHARE)
+COLUMNS = ("method", "dataset", "quantity", *_SPREAD, "reason")
 
 
 def configurations(runs: pd.DataFrame) -> np.ndarray:
@@ -94,11 +79,10 @@ def _share(values: np.ndarray, configuration: np.ndarray) -> dict[str, Any]:
     if within == 0:
         return row | {"reason": "seeds do not differ"}
     tail = (1 - CONFIDENCE) / 2
-    degrees = len(groups) - 1, free
-    bounds = np.append(1, f_distribution.ppf([1 - tail, tail], *degrees))
+    bounds = np.append(1, f_distribution.ppf([1 - tail, tail], len(groups) - 1, free))
     ratios = between / within**2 / bounds
-    share, low, high = np.maximum((ratios - 1) / (ratios + typical - 1), -1)
-    return row | {"config_share": share, "config_share_low": low, "config_share_high": high}
+    shares = np.maximum((ratios - 1) / (ratios + typical - 1), -1)
+    return row | dict(zip(_SHARE, shares, strict=True))
 
 
 def _split(values: np.ndarray, group: np.ndarray) -> list[np.ndarray]:

@@ -13,19 +13,9 @@ from rankme.analysis.resampling import RESAMPLES, SEED
 from rankme.analysis.selection import TOLERANCE
 from rankme.artefacts import RunFiles
 
-COLUMNS = (
-    "method",
-    "run",
-    "rankme",
-    "next_run",
-    "next_rankme",
-    "n",
-    "equal",
-    "seed_noise",
-    "certainty",
-    "model",
-    "reason",
-)
+_CHOICE = ("run", "rankme", "next_run", "next_rankme")
+_CERTAINTY = ("equal", "seed_noise", "certainty")
+COLUMNS = ("method", *_CHOICE, "n", *_CERTAINTY, "model", "reason")
 
 
 def pick(results: pd.DataFrame) -> pd.DataFrame:

@@ -32,11 +32,6 @@ def resample_counts(n: int) -> np.ndarray:
     return counts
 
 
-def leave_one_out(n: int) -> np.ndarray:
-    """The n resamples that lack one run each, (n, n)."""
-    return 1.0 - np.eye(n)
-
-
 def resampled_means(values: np.ndarray) -> np.ndarray:
     """Mean of values (n,) in each resample, (B,)."""
     counts, n = resample_counts(len(values)), len(values)

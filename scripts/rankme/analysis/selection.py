@@ -22,12 +22,7 @@ COLUMNS = (
     "rule",
     "n",
     "tied",
-    "selected_run",
-    "selected_value",
-    "selected_top1",
-    "best_run",
-    "best_value",
-    "best_top1",
+    *(f"{which}_{part}" for which in ("selected", "best") for part in ("run", "value", "top1")),
     "random_top1",
     "default_top1",
     *(f"{gain}{part}" for gain in GAINS for part in ("", "_low", "_high")),
@@ -87,19 +82,17 @@ def plateau_run(runs: pd.DataFrame, parameter: str, noise: float) -> int | None:
 
 
 def _choices(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
-    columns, table = group.columns, group.scores()
+    table, names = group.scores(), group.runs["run"].to_numpy()
     default = (group.runs["sweep"] == DEFAULT).to_numpy()
     chosen = plateau_run(group.runs, group.sweep, seed_noise(group.runs))
     for dataset in map(str, group.accuracy):
-        top1 = group.accuracy[dataset].to_numpy(float)
-        shared: dict[bytes, _Choice] = {}
-        for column, (metric, layer) in columns.items():
+        top1, shared = group.top1(dataset), dict[bytes, _Choice]()
+        for column, (metric, layer) in group.columns.items():
             score = table[column].to_numpy(float)
             usable = np.isfinite(score) & np.isfinite(top1)
-            choice = shared.get(usable.tobytes()) or _Choice(
-                group.runs["run"].to_numpy()[usable], top1[usable], default[usable]
-            )
-            shared[usable.tobytes()] = choice
+            if (key := usable.tobytes()) not in shared:
+                shared[key] = _Choice(names[usable], top1[usable], default[usable])
+            choice = shared[key]
             values = group.runs[column].to_numpy(float)[usable]
             about = {"metric": metric, "layer": layer}
             yield dataset, {**about, "rule": HIGHEST, **choice.row(score[usable], values)}

@@ -12,16 +12,13 @@ from rankme.analysis.coefficients import COEFFICIENTS, EXACT_RUNS
 from rankme.analysis.groups import KEYS, Group, rows_by_group
 
 MINIMUM_RUNS = 3
+_PARTS = ("", "_low", "_high", "_p", "_interval")
 COLUMNS = (
     *KEYS,
     "metric",
     "layer",
     "n",
-    *(
-        f"{name}{part}"
-        for name in COEFFICIENTS
-        for part in ("", "_low", "_high", "_p", "_interval")
-    ),
+    *(name + part for name in COEFFICIENTS for part in _PARTS),
     "spearman_p_holm",
     "spearman_given_seed",
     "pearson_of_log",
@@ -44,8 +41,11 @@ def correlate(results: pd.DataFrame) -> pd.DataFrame:
         A table of `COLUMNS`; `n` counts runs. Where no correlation exists the cells are empty and
         `reason` says why.
     """
-    rows = rows_by_group(results, _correlations)
-    return _corrected(pd.DataFrame(rows, columns=list(COLUMNS)))
+    table = pd.DataFrame(rows_by_group(results, _correlations), columns=list(COLUMNS))
+    if not table.empty:
+        same = table.groupby(list(KEYS), sort=False)["spearman_p"]
+        table["spearman_p_holm"] = same.transform(lambda p: holm(p.to_numpy(float)))
+    return table
 
 
 def correlate_columns(x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
@@ -121,29 +121,20 @@ def _cells(x: np.ndarray, y: np.ndarray, seeds: np.ndarray) -> dict[str, np.ndar
     cells: dict[str, np.ndarray] = {}
     for name, coefficient in COEFFICIENTS.items():
         found = coefficient(x, y)
-        cells |= {
-            name: found.value,
-            f"{name}_low": found.low,
-            f"{name}_high": found.high,
-            f"{name}_p": found.p,
-            f"{name}_interval": found.interval,
-        }
+        cells |= {name + part: values for part, values in zip(_PARTS, found, strict=True)}
     cells["spearman_given_seed"] = _given_seed(x, y, seeds)
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.where((x > 0).all(axis=0), np.log(np.where(x > 0, x, 1)), np.nan)
-        cells["pearson_of_log"] = _correlation(logs, y)
-    return cells
+    return cells | {"pearson_of_log": _correlation(logs, y)}
 
 
 def _given_seed(x: np.ndarray, y: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Correlation of ranks less their mean over the runs of the same seed."""
-    distinct, member = np.unique(seeds, return_inverse=True)
-    if len(distinct) < 2:
+    if len(np.unique(seeds)) < 2:
         return np.full((x.shape[1], y.shape[1]), np.nan)
-    share = np.eye(len(distinct))[member]
-    share = share @ np.diag(1 / share.sum(axis=0)) @ share.T
-    ranks_x, ranks_y = rankdata(x, axis=0), rankdata(y, axis=0)
-    return _correlation(ranks_x - share @ ranks_x, ranks_y - share @ ranks_y)
+    ranks = pd.DataFrame(rankdata(np.hstack([x, y]), axis=0))
+    residuals = (ranks - ranks.groupby(seeds, dropna=False).transform("mean")).to_numpy()
+    return _correlation(*np.split(residuals, [x.shape[1]], axis=1))
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -153,10 +144,3 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         result: np.ndarray = np.where(scale > 1e-12, x.T @ y / scale, np.nan)
     return result
-
-
-def _corrected(table: pd.DataFrame) -> pd.DataFrame:
-    if not table.empty:
-        same = table.groupby(list(KEYS), sort=False)["spearman_p"]
-        table["spearman_p_holm"] = same.transform(lambda p: holm(p.to_numpy(float)))
-    return table

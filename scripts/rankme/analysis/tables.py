@@ -13,29 +13,11 @@ from rankme.study.study import Study
 STUDY_COLUMNS = ("study", "study_digest")
 """First columns of every table, the same in all its rows."""
 
-TEXT_COLUMNS = (
-    *STUDY_COLUMNS,
-    "method",
-    "run",
-    "sweep",
-    "status",
-    "dataset",
-    "role",
-    "runs",
-    "metric",
-    "layer",
-    "rule",
-    "selected_run",
-    "best_run",
-    "p_method",
-    "pearson_interval",
-    "spearman_interval",
-    "kendall_interval",
-    "quantity",
-    "claim",
-    "verdict",
-    "reason",
-)
+_RUNS = ("run", "next_run", "selected_run", "best_run")
+_GROUPS = ("method", "sweep", "runs", "dataset", "role", "metric", "layer", "rule", "quantity")
+_WORDS = ("status", "claim", "verdict", "reason", "p_method")
+_INTERVALS = ("pearson_interval", "spearman_interval", "kendall_interval")
+TEXT_COLUMNS = (*STUDY_COLUMNS, *_RUNS, *_GROUPS, *_WORDS, *_INTERVALS)
 
 
 class Label(NamedTuple):

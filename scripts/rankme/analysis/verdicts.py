@@ -3,19 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf, isfinite, nan
+from math import inf, isfinite, isnan, nan
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rankme.analysis.groups import (
-    ALL_SWEEPS,
-    NON_DEGENERATE,
-    Group,
-    groups,
-    with_mean_over_targets,
-)
+from rankme.analysis.groups import ALL_SWEEPS, NON_DEGENERATE, Group, groups, with_mean_over_targets
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 OVERALL = "overall"
@@ -65,9 +59,8 @@ class Finding:
 
     def margin(self) -> float:
         """How far inside the range the interval ends, for telling the weakest finding."""
-        return float(
-            np.nan_to_num(min(self.low - self.within[0], self.within[1] - self.high), nan=inf)
-        )
+        margin = min(self.low - self.within[0], self.within[1] - self.high)
+        return inf if isnan(margin) else margin
 
 
 @dataclass
@@ -107,15 +100,9 @@ class Evidence:
         return table[pd.MultiIndex.from_frame(table[["method", "run"]]).isin(kept)]
 
     def column(self, group: Group, dataset: str, name: str) -> np.ndarray:
-        """A column of `results` on one dataset, for the runs of a group, (n,); NaN if unknown.
-
-        On the mean over targets it is RankMe or "top1" alone.
-        """
-        if name not in self.results:
-            return np.full(len(group.runs), nan)
-        rows = self._points[self._points["dataset"] == dataset]
-        values = rows.set_index(["method", "run"])[name].reindex(group.runs.index)
-        return values.to_numpy(float)
+        """A column of `results` on one dataset, for the runs of a group, (n,); NaN if unknown."""
+        rows = self._points[self._points["dataset"] == dataset].set_index(["method", "run"])
+        return rows.reindex(index=group.runs.index, columns=[name])[name].to_numpy(float)
 
 
 Finder = Callable[[Evidence], Iterator[Finding]]

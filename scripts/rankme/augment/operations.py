@@ -16,14 +16,6 @@ from torch import Tensor
 
 from rankme.device import send
 
-LUMA = (0.2989, 0.587, 0.114)
-"""Weights of red, green and blue in grey: ITU-R BT.601, rounded as in torchvision."""
-
-SOLARISE_THRESHOLD = 128 / 255
-
-LEAST_CHROMA = 1e-12
-"""Stands in for the chroma of a grey pixel, whose hue has no meaning and no effect."""
-
 
 class Taps(NamedTuple):
     """Each output pixel of an axis as a weighted sum of K input pixels of that axis.
@@ -91,11 +83,10 @@ def colour_jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
         due, ranking = order[sample, turn].sort(stable=True)
         sample = sample[ranking]
         images = _take(images, ranking)
-        blocks = due.bincount(minlength=4).tolist()
-        for number, (block, samples) in enumerate(
-            zip(images.split(blocks), sample.split(blocks), strict=True)
-        ):
-            ADJUSTMENTS[number](block, factors[samples, number])
+        counts = due.bincount(minlength=4).tolist()
+        blocks = zip(images.split(counts), sample.split(counts), factors.unbind(1), strict=True)
+        for adjust, (block, samples, factor) in zip(ADJUSTMENTS, blocks, strict=True):
+            adjust(block, factor[samples])
     return _take(images, sample.argsort())
 
 
@@ -127,23 +118,17 @@ def hue_(images: Tensor, shift: Tensor) -> Tensor:
     red, green, blue = images.unbind(1)
     least = images.amin(1)
     chroma = images.amax(1).sub_(least)
-    distance = (green + blue).sub_(red).sub_(least).div_(chroma.clamp_min(LEAST_CHROMA)).add_(1)
+    # 1e-12 stands in for the chroma of a grey pixel, whose hue has no effect.
+    distance = (green + blue).sub_(red).sub_(least).div_(chroma.clamp_min(1e-12)).add_(1)
     turns = distance.copysign_(green - blue).div_(6).add_(_column(1 + shift, images).squeeze(1))
     sixths = turns.frac_().mul_(6)
-    near_red = (sixths - 3).abs_().sub_(1).clamp_(0, 1)
-    near_green = (2 - (sixths - 2).abs_()).clamp_(0, 1)
-    near_blue = (2 - (sixths - 4).abs_()).clamp_(0, 1)
-    for channel, near in zip((red, green, blue), (near_red, near_green, near_blue), strict=True):
-        torch.addcmul(least, chroma, near, out=channel)
+    near = (sixths - 3).abs_().sub_(1), 2 - (sixths - 2).abs_(), 2 - (sixths - 4).abs_()
+    for channel, closeness in zip((red, green, blue), near, strict=True):
+        torch.addcmul(least, chroma, closeness.clamp_(0, 1), out=channel)
     return images
 
 
-ADJUSTMENTS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
-    brightness_,
-    contrast_,
-    saturation_,
-    hue_,
-)
+ADJUSTMENTS = (brightness_, contrast_, saturation_, hue_)
 
 
 def greyscale(images: Tensor) -> Tensor:
@@ -153,7 +138,7 @@ def greyscale(images: Tensor) -> Tensor:
 
 def solarise(images: Tensor) -> Tensor:
     """Invert what is at or above 128 of 255."""
-    return torch.where(images >= SOLARISE_THRESHOLD, 1 - images, images)
+    return torch.where(images >= 128 / 255, 1 - images, images)
 
 
 def apply_to_rows_(
@@ -219,8 +204,9 @@ def _weighted_rows(table: Tensor, taps: Taps) -> Tensor:
 
 
 def _grey(images: Tensor) -> Tensor:
+    """Weighted as in ITU-R BT.601, rounded as in torchvision."""
     red, green, blue = images.split(1, 1)
-    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
+    return (red * 0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)
 
 
 def _column(values: Tensor, images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rankme.augment.view import View
 
-CROP_TRIES = 10
+_CROP_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,12 @@ class Parameters:
 
 
 def sample(view: View, count: int, image_size: int, generator: torch.Generator) -> Parameters:
-    """Draw the parameters of `count` samples of a view.
+    """Draw the parameters of `count` samples, by a generator on the CPU.
 
     Distributions are those of torchvision's RandomResizedCrop, RandomHorizontalFlip, ColorJitter,
     RandomGrayscale, GaussianBlur and RandomSolarize. How many numbers are drawn depends on `count`
-    alone, so the generator's next state does too.
-
-    Args:
-        view: the distribution of the view.
-        count: number of samples.
-        image_size: height and width of the source images, pixels.
-        generator: a generator on the CPU.
+    alone, so the generator's next state does too. The source images have `image_size` pixels a
+    side.
     """
 
     def occurs(probability: float) -> Tensor:
@@ -80,8 +75,8 @@ def sample(view: View, count: int, image_size: int, generator: torch.Generator) 
 
 
 def _crop(view: View, count: int, image_size: int, generator: torch.Generator) -> Tensor:
-    """Draw `CROP_TRIES` boxes a sample and take the first that fits, else the central box."""
-    draws = torch.rand(2, count, CROP_TRIES, generator=generator, dtype=torch.float64)
+    """Draw ten boxes a sample and take the first that fits, else the central box."""
+    draws = torch.rand(2, count, _CROP_TRIES, generator=generator, dtype=torch.float64)
     low, high = view.crop_scale
     area = (draws[0] * (high - low) + low) * image_size**2
     low, high = map(math.log, view.crop_ratio)

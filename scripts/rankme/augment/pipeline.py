@@ -1,6 +1,7 @@
 """Augmented views and evaluation images of a batch of uint8 images, made on their device."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -22,21 +23,19 @@ CPU_BLOCK_BYTES = 4 * 2**20
 view in blocks, 150 us for a batch of 256 (12 MB) at once, whose temporaries leave the cache."""
 
 
+@dataclass(frozen=True)
 class Augmenter:
     """Makes the augmented, normalised views of a batch.
 
-    Args:
+    Attributes:
         views: what to draw, one entry a view; views may differ in size.
         mean: of the training images, three numbers on the pixel scale 0-1.
         std: their standard deviation, likewise.
     """
 
-    def __init__(
-        self, views: tuple[View, ...], mean: Sequence[float], std: Sequence[float]
-    ) -> None:
-        self.views = views
-        self.mean = mean
-        self.std = std
+    views: tuple[View, ...]
+    mean: Sequence[float]
+    std: Sequence[float]
 
     @torch.no_grad()
     def __call__(
@@ -67,8 +66,12 @@ class Augmenter:
             sample(view, total, image_size, generator).slice(rows.start, rows.stop)
             for view in self.views
         ]
-        made = [_empty_views(images, view) for view in self.views]
-        step = _block_rows(images)
+        made = [
+            torch.empty(count, view.size, view.size, 3, device=images.device).permute(0, 3, 1, 2)
+            for view in self.views
+        ]
+        on_cpu = images.device.type == "cpu"
+        step = max(1, CPU_BLOCK_BYTES // (4 * images.shape[1:].numel()) if on_cpu else count)
         for start in range(0, count, step):
             by_column = _unit_floats(images[start : start + step].permute(0, 2, 3, 1))
             pixels = by_column.permute(0, 2, 3, 1)
@@ -92,15 +95,9 @@ def augment(images: Tensor, view: View, parameters: Parameters) -> Tensor:
 
 
 def evaluation_batch(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Return the images as evaluation sees them: not augmented, normalised as in training.
+    """The images as evaluation sees them, not augmented: float32 (B, 3, H, W), channels_last.
 
-    Args:
-        images: uint8 (B, H, W, 3) on any device.
-        mean: of the training images, three numbers on the pixel scale 0-1.
-        std: their standard deviation, likewise.
-
-    Returns:
-        float32 (B, 3, H, W), channels_last.
+    `images` are uint8 (B, H, W, 3) on any device, `mean` and `std` as of an `Augmenter`.
     """
     pixels = _unit_floats(images.permute(0, 3, 1, 2))
     return _normalise_(pixels, mean, std).contiguous(memory_format=torch.channels_last)
@@ -115,15 +112,3 @@ def _normalise_(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> 
     for channel, centre, spread in zip(images.unbind(1), mean, std, strict=True):
         channel.sub_(centre).div_(spread)
     return images
-
-
-def _empty_views(images: Tensor, view: View) -> Tensor:
-    shape = len(images), 3, view.size, view.size
-    return torch.empty(shape, device=images.device, memory_format=torch.channels_last)
-
-
-def _block_rows(images: Tensor) -> int:
-    """Return how many images are worked on together: all, or on a CPU what its cache holds."""
-    if images.device.type != "cpu":
-        return max(1, len(images))
-    return max(1, CPU_BLOCK_BYTES // (4 * images.shape[1:].numel()))

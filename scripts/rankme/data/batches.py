@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_BUFFERS = 3
+_LOADERS = 3
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
@@ -29,25 +29,19 @@ class DeviceBatches:
         images: uint8 (N, H, W, 3), usually a memory map.
         labels: int64 (N,), or uint8 (N, C) of 0 and 1.
         device: where batches are wanted.
-        stream: whether to stream; None for the rule above.
 
     Attributes:
         labels: on the device.
     """
 
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        device: torch.device,
-        stream: bool | None = None,
-    ) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, device: torch.device) -> None:
         self.labels = _wrap(labels).to(device)
         self._images = _wrap(images)
-        streamed = not _fits(images, device) if stream is None else stream
-        self._stream = _Stream(self._images, device) if streamed else None
-        if not streamed:
+        self._stream: _Stream | None = None
+        if _fits(images, device):
             self._images = self._images.to(device)
+        else:
+            self._stream = _Stream(self._images, device)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -73,75 +67,40 @@ def _fits(images: np.ndarray, device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-class _Stream:
-    """Batches that a thread gathers ahead of need, into a few buffers in turn."""
+class _Loader:
+    """Makes batches: a thread calls `gather`, the thread that computes calls `hand_over`.
 
-    def __init__(self, images: Tensor, device: torch.device) -> None:
-        kind = _PinnedBuffer if device.type == "cuda" else _Buffer
-        self._images = images
-        self._buffers = cycle([kind(device) for _ in range(_BUFFERS)])
-        self._thread = ThreadPoolExecutor(1, "batches")
-        self._announced: tuple[Tensor, Future[_Loaded]] | None = None
-
-    def prefetch(self, indices: Tensor) -> None:
-        self._announced = indices, self._thread.submit(self._load, indices)
-
-    def get(self, indices: Tensor) -> Tensor:
-        if self._announced is not None and torch.equal(self._announced[0], indices):
-            loading, self._announced = self._announced[1], None
-        else:
-            loading = self._thread.submit(self._load, indices)
-        batch, buffer = loading.result()
-        return buffer.hand_over(batch)
-
-    def _load(self, indices: Tensor) -> "_Loaded":
-        buffer = next(self._buffers)
-        host = buffer.space((len(indices), *self._images.shape[1:]))
-        torch.index_select(self._images, 0, indices, out=host)
-        return buffer.send(host), buffer
-
-
-class _Buffer:
-    """Memory of the host that one batch after the other is gathered in.
-
-    `space` and `send` are called by the gathering thread, `hand_over` by the one that computes.
+    MPS wants all its work from one thread, so that only the latter copies to it.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._memory = torch.empty(0, dtype=torch.uint8)
+    def __init__(self, images: Tensor, device: torch.device) -> None:
+        self._images, self._device = images, device
 
-    def space(self, shape: tuple[int, ...]) -> Tensor:
-        """Room for a batch, once the last one is out of it."""
-        count = math.prod(shape)
-        if len(self._memory) < count:
-            pinned = self._device.type == "cuda"
-            self._memory = torch.empty(count, dtype=torch.uint8, pin_memory=pinned)
-        return self._memory[:count].view(shape)
-
-    def send(self, host: Tensor) -> Tensor:
-        """Empty the buffer, as far as one thread may: MPS wants all its work from one."""
-        return host.clone()
+    def gather(self, indices: Tensor) -> Tensor:
+        return torch.index_select(self._images, 0, indices)
 
     def hand_over(self, batch: Tensor) -> Tensor:
         """The batch on the device, for use on its current stream."""
         return batch.to(self._device)
 
 
-class _PinnedBuffer(_Buffer):
-    """Pinned memory, copied to a CUDA device on a stream of its own while the device computes."""
+class _PinnedLoader(_Loader):
+    """Copies from pinned memory, on a CUDA stream of its own while the device computes."""
 
-    def __init__(self, device: torch.device) -> None:
-        super().__init__(device)
+    def __init__(self, images: Tensor, device: torch.device) -> None:
+        super().__init__(images, device)
+        self._memory = torch.empty(0, dtype=torch.uint8)
         self._copies = torch.cuda.Stream(device)
         self._copied, self._taken = torch.cuda.Event(), torch.cuda.Event()
 
-    def space(self, shape: tuple[int, ...]) -> Tensor:
+    def gather(self, indices: Tensor) -> Tensor:
+        shape = (len(indices), *self._images.shape[1:])
         self._copied.synchronize()
-        return super().space(shape)
-
-    def send(self, host: Tensor) -> Tensor:
-        # Wait until the device has come to the buffer's last batch: a host that queues work far
+        if len(self._memory) < math.prod(shape):
+            self._memory = torch.empty(math.prod(shape), dtype=torch.uint8, pin_memory=True)
+        host = self._memory[: math.prod(shape)].view(shape)
+        torch.index_select(self._images, 0, indices, out=host)
+        # Wait until the device has come to the loader's last batch: a host that queues work far
         # ahead would otherwise fill the device with batches that nothing computes on yet.
         self._copies.wait_event(self._taken)
         with torch.cuda.stream(self._copies):
@@ -157,7 +116,29 @@ class _PinnedBuffer(_Buffer):
         return batch
 
 
-_Loaded = tuple[Tensor, _Buffer]
+class _Stream:
+    """Batches that a thread gathers ahead of need, by a few loaders in turn."""
+
+    def __init__(self, images: Tensor, device: torch.device) -> None:
+        kind = _PinnedLoader if device.type == "cuda" else _Loader
+        self._loaders = cycle([kind(images, device) for _ in range(_LOADERS)])
+        self._thread = ThreadPoolExecutor(1, "batches")
+        self._announced: tuple[Tensor, Future[tuple[Tensor, _Loader]]] | None = None
+
+    def prefetch(self, indices: Tensor) -> None:
+        self._announced = indices, self._thread.submit(self._load, indices)
+
+    def get(self, indices: Tensor) -> Tensor:
+        if self._announced is not None and torch.equal(self._announced[0], indices):
+            loading, self._announced = self._announced[1], None
+        else:
+            loading = self._thread.submit(self._load, indices)
+        batch, loader = loading.result()
+        return loader.hand_over(batch)
+
+    def _load(self, indices: Tensor) -> tuple[Tensor, _Loader]:
+        loader = next(self._loaders)
+        return loader.gather(indices), loader
 
 
 def _wrap(array: np.ndarray) -> Tensor:

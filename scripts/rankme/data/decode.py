@@ -74,7 +74,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
         ValueError: float pixels, or integers beyond 16 bits, whose range nobody knows.
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        return _scaled_to_8_bit(image).convert("RGB")
+        # Pillow's own conversion of 16-bit grey clips at 255 instead of scaling.
+        values = np.asarray(image)
+        if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"pixels of mode {image.mode}; convert it to 8 or 16 bits a channel")
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         opaque = image.convert("RGBA")
         white = Image.new("RGBA", opaque.size, "white")
@@ -82,19 +86,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
-    # Pillow's own conversion of 16-bit grey clips at 255 instead of scaling.
-    values = np.asarray(image)
-    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"pixels of mode {image.mode}; convert it to 8 or 16 bits a channel")
-    return Image.fromarray((values >> 8).astype(np.uint8))
-
-
 def _reason(file: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, PermissionError):
-        return "permission denied"
     if os.path.exists(file) and os.path.getsize(file) == 0:
         return "empty file (0 bytes)"
     if isinstance(error, UnidentifiedImageError):

@@ -62,7 +62,7 @@ def prepare(name: str, declaration: Declaration, output: Path, workers: int) -> 
             _refuse_bad_images(arrays, declaration.skip_unreadable)
             if raw.labelled:
                 refuse_small_classes(raw.classes, {n: array.labels for n, array in arrays.items()})
-            _publish(output, arrays, _record(name, declaration, raw, arrays, root))
+            _publish(output, arrays, _record(name, declaration, raw, arrays))
     except UserError as error:
         raise UserError(f"data set {name}: {error}") from error
     parts = ", ".join(f"{len(array.labels):,} {split}" for split, array in arrays.items())
@@ -130,13 +130,10 @@ def _publish(output: Path, arrays: dict[str, SplitArray], record: dict[str, Any]
 
 
 def _record(
-    name: str,
-    declaration: Declaration,
-    raw: RawDataset,
-    arrays: dict[str, SplitArray],
-    root: Path | None,
+    name: str, declaration: Declaration, raw: RawDataset, arrays: dict[str, SplitArray]
 ) -> dict[str, Any]:
     """The content of DATASET; no root and no date, so the same data gives the same file."""
+    root = expand_root(declaration)
     content = {
         "image_size": declaration.size,
         "classes": raw.classes,

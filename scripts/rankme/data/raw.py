@@ -12,9 +12,7 @@ import numpy as np
 from rankme.errors import UserError
 from rankme.study.settings import Settings
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-)
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 class NoOptions(Settings):
@@ -34,7 +32,7 @@ class RawSplit:
 
 @dataclass(frozen=True)
 class RawDataset:
-    """Class names in label order, and the splits "train" and "test".
+    """What a reader makes of its files.
 
     Attributes:
         classes: names in label order.
@@ -91,11 +89,12 @@ def list_images(folder: Path) -> list[str]:
         os.path.join(parent, name)
         for parent, _, names in os.walk(folder, onerror=_refuse, followlinks=True)
         for name in names
-        if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+        if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
     ]
     if not found:
-        known = " ".join(sorted(IMAGE_SUFFIXES))
-        raise UserError(f"{folder}: holds no image; expected files that end in {known}")
+        raise UserError(
+            f"{folder}: holds no image; expected files that end in {' '.join(_SUFFIXES)}"
+        )
     return sorted(found)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
-from multiprocessing.process import BaseProcess
 from threading import Thread
 
 import numpy as np
@@ -56,9 +55,9 @@ def _follow_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
-    Thread(target=_end_after, args=(parent,), daemon=True).start()
 
+    def end_after_parent() -> None:
+        parent.join()
+        os._exit(1)
 
-def _end_after(process: BaseProcess) -> None:
-    process.join()
-    os._exit(1)
+    Thread(target=end_after_parent, daemon=True).start()

@@ -45,13 +45,12 @@ def load_encoder(path: Path) -> PretrainedModel:
     run, image_size = run_from_json(metadata["run"]), metadata["image_size"]
     encoder = build_encoder(run.encoder, image_size)
     projector = Projector(encoder.dimension, run.projector.widths)
-    for module, prefix in ((encoder, "encoder."), (projector, "projector.")):
-        part = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        try:
-            module.load_state_dict(part)
-        except RuntimeError as error:
-            raise UserError(f"{path}: its tensors do not fit its settings ({error})") from error
-        module.eval().requires_grad_(False)
+    both = nn.ModuleDict({"encoder": encoder, "projector": projector})
+    try:
+        both.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(f"{path}: its tensors do not fit its settings ({error})") from error
+    both.eval().requires_grad_(False)
     digest = weights_digest(tensors)
     if digest != metadata["weights_sha256"]:
         raise UserError(f"{path}: its weights are not those it was written with; remake the file")

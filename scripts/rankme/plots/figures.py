@@ -20,6 +20,10 @@ FIGURES: dict[str, str] = {
 
 
 def draw(name: str, tables: "Tables") -> "Figure":
-    """Draw one of `FIGURES`."""
-    figure: Figure = import_module(f"rankme.plots.{name}").draw(tables)
-    return figure
+    """Draw one of `FIGURES`, in the look that all share."""
+    from matplotlib import rc_context
+
+    from rankme.plots import style
+
+    with rc_context(style.RC):
+        return import_module(f"rankme.plots.{name}").draw(tables)

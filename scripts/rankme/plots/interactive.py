@@ -50,10 +50,9 @@ def _content(tables: Tables) -> dict[str, Any]:
 
 
 def _run(run: dict[Any, Any]) -> dict[str, Any]:
-    settings = {
-        k: v for k, v in run.items() if k not in (*COLUMNS, "degenerate") and not pd.isna(v)
-    }
-    ranks = run.get("rankme_file")
+    known, ranks = (*COLUMNS, "degenerate"), run.get("rankme_file")
+    settings = {k: v for k, v in run.items() if k not in known and not pd.isna(v)}
+    files = [ranks, RunFiles(Path(ranks).parent).model.as_posix()] if isinstance(ranks, str) else []
     return {
         "method": run["method"],
         "run": run["run"],
@@ -62,9 +61,7 @@ def _run(run: dict[Any, Any]) -> dict[str, Any]:
         "control": bool(run["control"]),
         "rankme": round(float(run["rankme"]), 3),
         "settings": {"seed": run["seed"], **settings},
-        "files": [ranks, RunFiles(Path(ranks).parent).model.as_posix()]
-        if isinstance(ranks, str)
-        else [],
+        "files": files,
     }
 
 

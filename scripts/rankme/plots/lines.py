@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib import axis, rc_context
+from matplotlib import axis
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
@@ -18,7 +18,6 @@ from rankme.plots import style
 COLOURS = "cividis"
 """Rises evenly in lightness, so that it reads in grey and with any colour vision."""
 
-_PANEL_INCHES = 1.9
 _MANY_RUNS = 60
 _FEW_VALUES = 12
 """Where an axis holds no more values than this, they are its ticks."""
@@ -58,7 +57,6 @@ def accuracy_colours(results: pd.DataFrame) -> Colours:
     return Colours(runs, f"Top-1 on {sources['dataset'].iloc[0]} (%)", _norm(runs["colour"]))
 
 
-@rc_context(style.RC)
 def draw(table: pd.DataFrame, x: Axis, y: Axis, colours: Colours) -> Figure:
     """Draw lines by method.
 
@@ -70,7 +68,7 @@ def draw(table: pd.DataFrame, x: Axis, y: Axis, colours: Colours) -> Figure:
     lines = table.merge(colours.runs, on=["method", "run"]).dropna(subset=[x.column, y.column])
     if lines.empty:
         return style.nothing_to_draw(f"{y.label}: not measured in this study.")
-    figure, panels = style.panels(lines, "method", _PANEL_INCHES)
+    figure, panels = style.panels(lines, "method", height=1.9)
     for method, axes, rows in panels:
         _panel(axes, rows, colours.norm, x, y)
         axes.set_title(method)

@@ -1,7 +1,6 @@
 """How well each label-free metric orders the runs of a method."""
 
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,10 +17,7 @@ LOOKS = {
 }
 """Colour, marker and offset of each layer."""
 
-_ROW_INCHES = 0.17
 
-
-@rc_context(style.RC)
 def draw(tables: Tables) -> Figure:
     """Draw Spearman's rho with its interval, a panel a method, a row a metric.
 
@@ -32,7 +28,7 @@ def draw(tables: Tables) -> Figure:
     if chosen["spearman"].isna().all():
         return style.nothing_to_draw("Metrics compared: too few runs with labels.")
     metrics = [name for name in METRICS if name in set(chosen["metric"])]
-    figure, panels = style.panels(chosen, "method", 0.7 + _ROW_INCHES * len(metrics))
+    figure, panels = style.panels(chosen, "method", height=0.7 + 0.17 * len(metrics))
     for method, axes, rows in panels:
         _panel(axes, rows, metrics)
         axes.set_title(f"{method} ({rows['n'].max()} runs)")

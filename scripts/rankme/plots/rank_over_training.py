@@ -3,7 +3,6 @@
 from matplotlib.figure import Figure
 
 from rankme.plots import lines
-from rankme.plots.lines import Axis
 from rankme.plots.tables import Tables
 
 TITLE = "RankMe while training"
@@ -11,5 +10,5 @@ TITLE = "RankMe while training"
 
 def draw(tables: Tables) -> Figure:
     """Draw RankMe against the epoch, coloured by what the runs came to."""
-    colours = lines.accuracy_colours(tables.results)
-    return lines.draw(tables.training, Axis("epoch", "Epoch"), Axis("rankme", "RankMe"), colours)
+    x, y = lines.Axis("epoch", "Epoch"), lines.Axis("rankme", "RankMe")
+    return lines.draw(tables.training, x, y, lines.accuracy_colours(tables.results))

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -16,13 +15,10 @@ from rankme.plots.tables import Tables
 
 TITLE = "RankMe on source and targets"
 
-_PANEL_INCHES = 2.0
-_COLUMNS = 4
 _MANY_POINTS = 2000
 _EQUAL: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "linestyle": "--"}
 
 
-@rc_context(style.RC)
 def draw(tables: Tables) -> Figure:
     """Draw a panel a target, a point a run, with Pearson's r within each method."""
     points = without_controls(tables.results)
@@ -31,7 +27,7 @@ def draw(tables: Tables) -> Figure:
         return style.nothing_to_draw("RankMe on targets: this study has no target.")
     points = points.assign(degenerate=degenerate(points))
     colours = style.method_colours(points)
-    figure, panels = style.panels(points, "dataset", _PANEL_INCHES, _COLUMNS)
+    figure, panels = style.panels(points, "dataset", height=2.0, columns=4)
     for target, axes, rows in panels:
         _panel(axes, target, rows, colours)
     figure.supxlabel("RankMe of the source embeddings")
@@ -50,17 +46,9 @@ def _panel(axes: Axes, target: str, points: pd.DataFrame, colours: dict[str, str
     for method, runs in points.groupby("method", sort=False):
         colour = colours[str(method)]
         for hollow, group in runs.groupby("degenerate"):
-            style.dots(
-                axes,
-                group["rankme"],
-                group["rankme_on_dataset"],
-                colour,
-                hollow=bool(hollow),
-                edge=0.7,
-                marker="o",
-                markersize=3.5,
-                rasterized=len(points) > _MANY_POINTS,
-            )
+            x, y = group["rankme"], group["rankme_on_dataset"]
+            look = {"marker": "o", "markersize": 3.5, "rasterized": len(points) > _MANY_POINTS}
+            style.dots(axes, x, y, colour, bool(hollow), edge=0.7, **look)
         header[colour] = _pearson(runs[~runs["degenerate"]])
     style.header(axes, target, header, columnspacing=0.8)
     for axis in (axes.xaxis, axes.yaxis):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
@@ -32,7 +31,6 @@ BEST = ("s", 5.6)
 
 _PANEL_INCHES = 1.55
 _LINE_INCHES = 0.115
-_KEY_SIZE = 3.4
 _MANY_RUNS = 500
 _GREY = "0.35"
 _RHO = r"$\rho$"
@@ -49,7 +47,6 @@ class Look:
     size: float
 
 
-@rc_context(style.RC)
 def draw(tables: Tables) -> Figure:
     """Draw top-1 accuracy against the RankMe of the source embeddings.
 
@@ -74,7 +71,8 @@ def draw(tables: Tables) -> Figure:
     )
     by_dataset = list(points.groupby("dataset", sort=False))
     key = _key(points, look)
-    figure, key_area, cells = _grid(len(by_dataset), len(look.colours), _key_lines(key))
+    lines = 1 + max(len(entries) for entries in key.values())
+    figure, key_area, cells = _grid(len(by_dataset), len(look.colours), lines)
     _scale_x(cells[0], points)
     for axes, (dataset, runs) in zip(cells, by_dataset, strict=True):
         _draw_runs(axes, runs, look)
@@ -82,7 +80,7 @@ def draw(tables: Tables) -> Figure:
         seen = _view(axes, runs, controls[controls["dataset"] == dataset])
         _draw_controls(axes, seen, look)
         _draw_header(axes, runs, _rankme_rows(tables.correlations, str(dataset)), look)
-    _draw_key(key_area, key)
+    _draw_key(key_area, key, lines)
     return figure
 
 
@@ -100,12 +98,13 @@ def _rankme_rows(statistics: pd.DataFrame, dataset: str) -> list[dict[Any, Any]]
 
 def _grid(panels: int, methods: int, key_lines: int) -> tuple[Figure, SubFigure, list[Axes]]:
     """Axes that share x above an area for the key; a column wide, a page for more than two."""
-    columns = _columns(panels)
+    # Up to 4 columns: those of the fewest rows, then of the fewest empty cells.
+    columns = min(range(1, 5), key=lambda number: (ceil(panels / number), -panels % number))
     rows = ceil(panels / columns)
     above = rows * (_PANEL_INCHES + (1 + ceil(methods / 2)) * _LINE_INCHES) + 0.2
     below = (key_lines + 1) * _LINE_INCHES * 1.15
     width = style.COLUMN_INCHES if columns <= 2 else style.PAGE_INCHES
-    figure = style.new_figure(width, above + below)
+    figure = Figure(figsize=(width, above + below), layout="constrained")
     (upper,), (lower,) = figure.subfigures(2, 1, squeeze=False, height_ratios=[above, below])
     upper.supxlabel("RankMe of the source embeddings")
     upper.supylabel("Top-1 accuracy (%)")
@@ -115,11 +114,6 @@ def _grid(panels: int, methods: int, key_lines: int) -> tuple[Figure, SubFigure,
     for lowest in cells[max(0, panels - columns) : panels]:
         lowest.xaxis.set_tick_params(which="both", labelbottom=True)
     return figure, lower, list(cells[:panels])
-
-
-def _columns(panels: int) -> int:
-    """Up to 4: the fewest rows, then the fewest empty cells."""
-    return min(range(1, 5), key=lambda columns: (ceil(panels / columns), -panels % columns))
 
 
 def _scale_x(axes: Axes, points: pd.DataFrame) -> None:
@@ -136,29 +130,13 @@ def _draw_runs(axes: Axes, points: pd.DataFrame, look: Look) -> None:
     for method, runs in points.groupby("method", sort=False):
         colour, many = look.colours[str(method)], len(runs) > _MANY_RUNS
         known = runs.dropna(subset=["top1_low", "top1_high"])
-        axes.vlines(
-            known["rankme"],
-            PERCENT * known["top1_low"],
-            PERCENT * known["top1_high"],
-            colors=colour,
-            linewidth=0.6,
-            alpha=0.45,
-            rasterized=many,
-            zorder=1,
-        )
+        low, high = PERCENT * known["top1_low"], PERCENT * known["top1_high"]
+        bars: dict[str, Any] = {"colors": colour, "linewidth": 0.6, "alpha": 0.45, "zorder": 1}
+        axes.vlines(known["rankme"], low, high, rasterized=many, **bars)
         for (sweep, hollow), group in runs.groupby(["sweep", "degenerate"], sort=False):
-            style.dots(
-                axes,
-                group["rankme"],
-                PERCENT * group["top1"],
-                colour,
-                hollow=bool(hollow),
-                edge=0.8,
-                marker=look.markers[str(sweep)],
-                markersize=look.size,
-                rasterized=many,
-                zorder=2,
-            )
+            x, y = group["rankme"], PERCENT * group["top1"]
+            shape = {"marker": look.markers[str(sweep)], "markersize": look.size, "zorder": 2}
+            style.dots(axes, x, y, colour, bool(hollow), edge=0.8, rasterized=many, **shape)
 
 
 def _draw_marks(axes: Axes, selection: list[dict[Any, Any]], look: Look) -> None:
@@ -177,25 +155,13 @@ def _draw_controls(axes: Axes, controls: pd.DataFrame, look: Look) -> None:
 
 def _mark(shape: tuple[str, float], size: float, colour: str) -> dict[str, Any]:
     marker, beyond = shape
-    return {
-        "linestyle": "none",
-        "marker": marker,
-        "markersize": size + beyond,
-        "markerfacecolor": "none",
-        "markeredgecolor": colour,
-        "markeredgewidth": 0.8,
-    }
+    edge = {"mfc": "none", "mec": colour, "mew": 0.8}
+    return {"ls": "none", "marker": marker, "markersize": size + beyond, **edge}
 
 
 def _star(colour: str) -> dict[str, Any]:
-    return {
-        "linestyle": "none",
-        "marker": "*",
-        "markersize": 6,
-        "markerfacecolor": colour,
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.3,
-    }
+    edge = {"mfc": colour, "mec": "white", "mew": 0.3}
+    return {"ls": "none", "marker": "*", "markersize": 6, **edge}
 
 
 def _view(axes: Axes, points: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
@@ -258,12 +224,7 @@ def _key(points: pd.DataFrame, look: Look) -> dict[str, dict[str, Line2D]]:
     }
 
 
-def _key_lines(key: dict[str, dict[str, Line2D]]) -> int:
-    return 1 + max(len(entries) for entries in key.values())
-
-
-def _draw_key(area: SubFigure, key: dict[str, dict[str, Line2D]]) -> None:
-    lines = _key_lines(key)
+def _draw_key(area: SubFigure, key: dict[str, dict[str, Line2D]], lines: int) -> None:
     handles: list[Line2D] = []
     labels: list[str] = []
     for title, entries in key.items():
@@ -277,4 +238,4 @@ def _draw_key(area: SubFigure, key: dict[str, dict[str, Line2D]]) -> None:
 
 
 def _grey(**look: Any) -> Line2D:
-    return style.sample(**{"markersize": _KEY_SIZE, "color": _GREY, **look})
+    return style.sample(**{"markersize": 3.4, "color": _GREY, **look})

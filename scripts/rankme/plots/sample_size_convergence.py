@@ -4,7 +4,6 @@ from matplotlib.figure import Figure
 
 from rankme.analysis.curves import KEYS
 from rankme.plots import lines
-from rankme.plots.lines import Axis
 from rankme.plots.tables import Tables
 
 TITLE = "RankMe against sample size"
@@ -14,8 +13,7 @@ def draw(tables: Tables) -> Figure:
     """Draw RankMe relative to its value on all images, coloured by that value."""
     table = tables.convergence.sort_values("samples", kind="stable")
     whole = table.groupby(list(KEYS), sort=False)["mean"].transform("last")
-    x = Axis("samples", "Source images measured", "log")
-    y = Axis("relative", "RankMe / RankMe of all images")
-    return lines.draw(
-        table.assign(relative=table["mean"] / whole), x, y, lines.rank_colours(tables.results)
-    )
+    x = lines.Axis("samples", "Source images measured", "log")
+    y = lines.Axis("relative", "RankMe / RankMe of all images")
+    table = table.assign(relative=table["mean"] / whole)
+    return lines.draw(table, x, y, lines.rank_colours(tables.results))

@@ -1,7 +1,6 @@
 """Accuracy lost by choosing without labels: each metric, a random choice, the default settings."""
 
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,10 +15,7 @@ TITLE = "what choosing without labels costs"
 PLATEAU_LABEL = "RankMe, plateau rule"
 RANDOM_LABEL, DEFAULT_LABEL = "random choice", "default settings"
 
-_ROW_INCHES = 0.15
 
-
-@rc_context(style.RC)
 def draw(tables: Tables) -> Figure:
     """Draw regret in points, a dot a sweep, a bar their mean, for source and targets."""
     selection = tables.selection
@@ -35,7 +31,7 @@ def draw(tables: Tables) -> Figure:
     regrets = _regrets(chosen)
     labels = list(regrets["choice"].unique())
     colours = style.method_colours(chosen)
-    figure, panels = style.panels(regrets, "dataset", 0.8 + _ROW_INCHES * len(labels))
+    figure, panels = style.panels(regrets, "dataset", height=0.8 + 0.15 * len(labels))
     for dataset, axes, rows in panels:
         _panel(axes, rows, labels, colours)
         axes.set_title(dataset)
@@ -71,22 +67,13 @@ def _regrets(chosen: pd.DataFrame) -> pd.DataFrame:
 
 def _panel(axes: Axes, regrets: pd.DataFrame, labels: list[str], colours: dict[str, str]) -> None:
     for method, points in regrets.groupby("method", sort=False):
+        colour = colours[str(method)]
         shift = 0.5 * (list(colours).index(str(method)) + 0.5) / len(colours) - 0.25
-        axes.plot(
-            points["points"],
-            [labels.index(choice) + shift for choice in points["choice"]],
-            "o",
-            markersize=3,
-            markeredgewidth=0,
-            color=colours[str(method)],
-            alpha=0.75,
-            clip_on=False,
-        )
+        y = points["choice"].map(labels.index) + shift
+        axes.plot(points["points"], y, "o", ms=3, mew=0, color=colour, alpha=0.75, clip_on=False)
     means = regrets.groupby("choice")["points"].mean()
-    places = [labels.index(choice) for choice in means.index]
-    axes.vlines(
-        means, [p - 0.38 for p in places], [p + 0.38 for p in places], colors="black", lw=1.3
-    )
+    rows = means.index.map(labels.index)
+    axes.vlines(means, rows - 0.38, rows + 0.38, colors="black", linewidth=1.3)
     style.rows(axes, labels)
     axes.set_xlim(left=0)
     axes.grid(axis="y", color="0.9", linewidth=0.5)

@@ -3,7 +3,6 @@
 from matplotlib.figure import Figure
 
 from rankme.plots import lines
-from rankme.plots.lines import Axis
 from rankme.plots.tables import Tables
 
 TITLE = "singular values"
@@ -12,6 +11,6 @@ TITLE = "singular values"
 def draw(tables: Tables) -> Figure:
     """Draw spectra on logarithmic axes, coloured by RankMe."""
     positive = tables.spectra[tables.spectra["singular_value"] > 0]
-    x = Axis("index", "Index k", "log")
-    y = Axis("singular_value", r"Singular value $\sigma_k / \sigma_1$", "log")
+    x = lines.Axis("index", "Index k", "log")
+    y = lines.Axis("singular_value", r"Singular value $\sigma_k / \sigma_1$", "log")
     return lines.draw(positive, x, y, lines.rank_colours(tables.results))

@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -21,7 +20,6 @@ from rankme.files import write_bytes
 
 COLUMN_INCHES = 3.5
 PAGE_INCHES = 7.0
-PNG_DPI = 300
 PERCENT = 100.0
 TICK_STEPS = (1, 2, 2.5, 5, 10)
 
@@ -77,13 +75,6 @@ def method_colours(runs: pd.DataFrame) -> dict[str, str]:
     return assign(runs["method"], COLOURS, "methods")
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, free of any global state and of any display."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def panels(
     table: pd.DataFrame, by: str, height: float, columns: int = 3
 ) -> tuple[Figure, list[tuple[str, Axes, pd.DataFrame]]]:
@@ -96,34 +87,24 @@ def panels(
     across = min(len(groups), columns)
     down = ceil(len(groups) / across)
     width = {1: COLUMN_INCHES, 2: 5.2}.get(across, PAGE_INCHES)
-    figure = new_figure(width, down * height)
+    figure = Figure(figsize=(width, down * height), layout="constrained")
     cells = list(figure.subplots(down, across, squeeze=False).flatten())
     for empty in cells[len(groups) :]:
         empty.remove()
     return figure, [(value, axes, rows) for axes, (value, rows) in zip(cells, groups, strict=False)]
 
 
-@rc_context(RC)
 def nothing_to_draw(why: str) -> Figure:
     """A figure that says why it shows nothing."""
-    figure = new_figure(COLUMN_INCHES, 0.8)
+    figure = Figure(figsize=(COLUMN_INCHES, 0.8), layout="constrained")
     figure.text(0.5, 0.5, why, ha="center", va="center", wrap=True)
     return figure
 
 
-def dots(
-    axes: Axes, x: Any, y: Any, colour: str, *, hollow: bool, edge: float, **look: Any
-) -> None:
+def dots(axes: Axes, x: Any, y: Any, colour: str, hollow: bool, edge: float, **look: Any) -> None:
     """A dot a run, hollow with a line of `edge` points where the runs are degenerate."""
-    axes.plot(
-        x,
-        y,
-        linestyle="none",
-        markerfacecolor="white" if hollow else colour,
-        markeredgecolor=colour if hollow else "white",
-        markeredgewidth=edge if hollow else 0.25,
-        **look,
-    )
+    face, line, width = ("white", colour, edge) if hollow else (colour, "white", 0.25)
+    axes.plot(x, y, ls="none", mfc=face, mec=line, mew=width, **look)
 
 
 def sample(**look: Any) -> Line2D:
@@ -143,21 +124,11 @@ def legend(figure: Figure, entries: Mapping[str, Line2D], columns: int) -> None:
 
 def header(axes: Axes, title: str, texts: Mapping[str, str], **spacing: float) -> None:
     """A title and a text for each colour, above the data: nothing can be hidden."""
-    axes.legend(
-        [patch(colour) for colour in texts],
-        list(texts.values()),
-        title=title,
-        title_fontproperties={"weight": "bold", "size": 7},
-        alignment="left",
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        borderpad=0,
-        borderaxespad=0.3,
-        handlelength=0.7,
-        handletextpad=0.3,
-        **spacing,
-    )
+    look: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "alignment": "left"}
+    look |= {"borderpad": 0, "borderaxespad": 0.3, "handlelength": 0.7, "handletextpad": 0.3}
+    look |= {"title": title, "title_fontproperties": {"weight": "bold", "size": 7}, **spacing}
+    patches = [patch(colour) for colour in texts]
+    axes.legend(patches, list(texts.values()), ncols=2, **look)
 
 
 def coefficient(symbol: str, value: float, runs: int, digits: int) -> str:
@@ -203,5 +174,5 @@ def save(figure: Figure, path: Path, study: str, digest: str) -> None:
     metadata = {"Title": f"{path.stem}, {about}", "Subject": about, "CreationDate": None}
     for target in (path, path.with_suffix(".png")):
         buffer = BytesIO()
-        figure.savefig(buffer, format=target.suffix[1:], metadata=metadata, dpi=PNG_DPI)
+        figure.savefig(buffer, format=target.suffix[1:], metadata=metadata, dpi=300)
         write_bytes(target, buffer.getvalue())

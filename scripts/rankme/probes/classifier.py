@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rankme.artefacts import load_tensors, read_metadata
+from rankme.artefacts import RunFiles, load_tensors, read_metadata
 from rankme.device import exact_convolutions
 from rankme.errors import UserError
 from rankme.extraction import model_input
@@ -45,12 +45,8 @@ class Classifier(nn.Module):
         with exact_convolutions():
             features = self.encoder(images)
         precise = torch.float32 if features.device.type == "mps" else torch.float64
-        head = {
-            "features.mean": self.mean,
-            "features.std": self.std,
-            "head.weight": self.weight,
-            "head.bias": self.bias,
-        }
+        head = {"features.mean": self.mean, "features.std": self.std}
+        head |= {"head.weight": self.weight, "head.bias": self.bias}
         scores = head_scores({n: t.to(precise) for n, t in head.items()}, features.to(precise))
         return scores.where(~scores.isnan(), -torch.inf)
 
@@ -58,10 +54,8 @@ class Classifier(nn.Module):
 def load_classifier(path: Path, encoder: Path | None = None) -> Classifier:
     """The encoder and the linear head of a FINETUNED_MODEL as one module, in eval mode on the CPU.
 
-    Args:
-        path: a FINETUNED_MODEL.
-        encoder: its PRETRAINED_MODEL; if not given, the one in the folder above, as in the results
-            tree.
+    The encoder, a PRETRAINED_MODEL, is that in the folder above, as in the results tree, if none is
+    given.
 
     Raises:
         UserError: a file is missing, torn or of another kind, or the encoder is not the one that
@@ -69,7 +63,7 @@ def load_classifier(path: Path, encoder: Path | None = None) -> Classifier:
     """
     path = Path(path)
     metadata, head = read_metadata(path, "FINETUNED_MODEL"), load_tensors(path)
-    encoder = Path(encoder) if encoder else path.absolute().parents[1] / "PRETRAINED_MODEL"
+    encoder = Path(encoder) if encoder else RunFiles(path.absolute().parents[1]).model
     model = load_encoder(encoder)
     if model.digest != metadata["encoder_sha256"]:
         raise UserError(

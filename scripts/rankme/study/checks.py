@@ -1,22 +1,18 @@
 """What the keys of a config cannot say one by one: contradictions, told before any job starts."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from importlib import import_module
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rankme.artefacts import DATASET, Tree
 from rankme.errors import UserError
 from rankme.files import read_json
 from rankme.secrets import holds_credentials
-from rankme.study.choices import fetches, has_labels, methods
+from rankme.study.choices import has_labels, methods, reader
 from rankme.study.datasets import Declaration, expand_root, other_pixels
-from rankme.study.places import Compute
-from rankme.study.runs import Run, RunSettings, default_point, runs
-from rankme.study.settings import Settings, Training
+from rankme.study.runs import Run, default_point, runs
+from rankme.study.settings import Settings, Training, words
 from rankme.study.study import Study
-
-_K = TypeVar("_K", bound=Hashable)
 
 
 def contradictions(study: Study) -> Iterator[str]:
@@ -29,58 +25,47 @@ def contradictions(study: Study) -> Iterator[str]:
         )
     if study.source in study.targets:
         yield f"targets: the source {study.source!r} is evaluated always; remove it here"
-    yield from _missing_labels(study)
-    yield from _seeds_without_a_point(study)
+    kind, gpus = study.compute.gpu_kind, study.compute.gpus
+    if kind and not gpus:
+        yield f"compute.gpu_kind: {kind!r} needs compute.gpus, which is 0"
+    yield from _wrong_entries(study)
     found = runs(study)
-    yield from _batches_too_large(study, found)
-    yield from _ranks_out_of_reach(found)
-    yield from _processes_out_of_place(study.compute, found)
-    yield from _outside_of_their_ranges(found)
-    yield from _warmups_too_long(found)
+    yield from _wrong_runs(study, found)
     yield from _without_effect(found)
 
 
 def warnings(study: Study) -> Iterator[str]:
     """What is allowed but probably not meant."""
     dimension, images = study.projector.widths[-1], _source_images(study)
-    samples = {
-        "rank.samples": study.rank.samples,
-        "training.rank_samples": study.training.rank_samples,
-    }
+    rank, training = study.rank.samples, study.training.rank_samples
+    samples = {f"rank.samples: {rank}": rank, f"training.rank_samples: {training}": training}
     if images is not None:
         samples[f"source: {study.source!r} has {images} training images, which"] = images
-    for key, count in samples.items():
+    for place, count in samples.items():
         if count < dimension:
-            number = "" if key.endswith("which") else f": {count}"
             yield (
-                f"{key}{number} is smaller than the embedding dimension {dimension} "
+                f"{place} is smaller than the embedding dimension {dimension} "
                 "(projector.widths), so RankMe measures the sample: use at least "
                 f"{dimension}, better ten times as many"
             )
 
 
-def _missing_labels(study: Study) -> Iterator[str]:
-    """A method that learns from labels wants one an image."""
+def _wrong_entries(study: Study) -> Iterator[str]:
+    """Methods that want one label an image, and grids without the point of `default_seeds`."""
     declaration = study.datasets[study.source]
     labelled = has_labels(declaration.reader)
-    if labelled and declaration.metric == "top1":
-        return
     have = "several (metric: map)" if labelled else f"none (reader: {declaration.reader})"
+    single = labelled and declaration.metric == "top1"
     for place, entry in enumerate(study.methods):
-        if methods()[entry.name].uses_labels:
+        if methods()[entry.name].uses_labels and not single:
             yield (
                 f"methods[{place}]: {entry.name} trains with one label an image, but images of "
                 f"the source {study.source!r} have {have}; "
                 "choose another source, or leave the method out"
             )
-
-
-def _seeds_without_a_point(study: Study) -> Iterator[str]:
-    """A grid alone may not hold its method's default point, for which `default_seeds` are."""
-    for place, entry in enumerate(study.methods):
         usual = default_point(study, entry)
-        held = all(usual[key] in values for key, values in entry.grid.items())
-        if study.default_seeds and not entry.sweeps and not held:
+        held = entry.sweeps or all(usual[key] in values for key, values in entry.grid.items())
+        if study.default_seeds and not held:
             missing = ", ".join(f"{key} {usual[key]}" for key in entry.grid)
             yield (
                 f"default_seeds: are for the default point of methods[{place}] ({entry.name}), "
@@ -89,120 +74,80 @@ def _seeds_without_a_point(study: Study) -> Iterator[str]:
             )
 
 
-def _batches_too_large(study: Study, found: Iterable[Run]) -> Iterator[str]:
-    images = _source_images(study)
-    for batch, run in _firsts(found, lambda training: training.batch_size).items():
-        if images is not None and batch > images:
-            yield (
-                f"training.batch_size: {batch} ({run.method} {run.name}) is larger than the "
-                f"{images} training images of {study.source!r}; use at most {images}, or delete "
-                f"{Tree(study.results).dataset(study.source)} if its images have changed since"
-            )
-
-
-def _ranks_out_of_reach(found: Iterable[Run]) -> Iterator[str]:
-    """The rank regulariser pulls to what no batch can have."""
-    wanted = _firsts(found, lambda t: (t.rank_weight > 0, t.rank_target, t.batch_size))
-    for (regularised, target, batch), run in wanted.items():
-        # The last layer is linear, so the one before it bounds the rank as well.
-        dimension = min(run.settings.projector.widths[-2:])
-        highest = min(batch, dimension)
-        if regularised and not 1 <= target <= highest:
-            yield (
-                f"training.rank_target: {target} ({run.method} {run.name}) cannot be the effective "
-                f"rank of {batch} embeddings of {dimension} dimensions (projector.widths, the last "
-                f"two); use 1 to {highest}, or rank_weight 0"
-            )
-
-
-def _processes_out_of_place(compute: Compute, found: Iterable[Run]) -> Iterator[str]:
-    """What `compute` asks for and cannot be."""
-    if compute.gpu_kind and not compute.gpus:
-        yield f"compute.gpu_kind: {compute.gpu_kind!r} needs compute.gpus, which is 0"
-    processes = compute.processes_a_node * compute.nodes
-    for batch, run in _firsts(found, lambda training: training.batch_size).items():
-        if batch % processes:
-            yield (
-                f"training.batch_size: {batch} ({run.method} {run.name}) cannot be shared equally "
-                f"by {processes} processes (compute.gpus or processes, times nodes); choose a "
-                f"multiple of {processes}"
-            )
-
-
-def _outside_of_their_ranges(found: Iterable[Run]) -> Iterator[str]:
-    """Hyperparameters outside the range of the config `within` which they divide."""
-    places = {name: _said(offer.hyperparameters, "within") for name, offer in methods().items()}
+def _wrong_runs(study: Study, found: Sequence[Run]) -> Iterator[str]:
+    """What is wrong with single runs, each mistake with the first run that has it."""
+    images, first = _source_images(study), dict[str, Run]()
     for run in found:
-        for name, place in places[run.method].items():
-            section, key = place.split(".")
-            low, high = getattr(getattr(run.settings, section), key)
-            value = getattr(run.settings.hyperparameters, name)
-            if not low < value < high:
-                yield (
-                    f"{name}: {value} of {run.method} is not within {place} "
-                    f"{[low, high]}, which it divides; choose one between"
-                )
+        for line in _wrong(study, run, images):
+            first.setdefault(line, run)
+    for line, run in first.items():
+        yield line.replace("<run>", f"{run.method} {run.name}")
 
 
-def _warmups_too_long(found: Iterable[Run]) -> Iterator[str]:
-    lengths = _firsts(found, lambda training: (training.warmup_epochs, training.epochs))
-    for (warmup, epochs), run in lengths.items():
-        if warmup > epochs:
+def _wrong(study: Study, run: Run, images: int | None) -> Iterator[str]:
+    """What is wrong with a run, `<run>` standing for its name."""
+    training, source = run.settings.training, study.source
+    batch, processes = training.batch_size, study.compute.processes_a_node * study.compute.nodes
+    if images is not None and batch > images:
+        yield (
+            f"training.batch_size: {batch} (<run>) is larger than the {images} training images of "
+            f"{source!r}; use at most {images}, or delete {Tree(study.results).dataset(source)} "
+            "if its images have changed since"
+        )
+    if batch % processes:
+        yield (
+            f"training.batch_size: {batch} (<run>) cannot be shared equally by {processes} "
+            "processes (compute.gpus or processes, times nodes); choose a multiple of "
+            f"{processes}"
+        )
+    if training.warmup_epochs > training.epochs:
+        yield (
+            f"training.warmup_epochs: {training.warmup_epochs} (<run>) is more than the "
+            f"{training.epochs} epochs of the run; use fewer"
+        )
+    # The projector's last layer is linear, so the one before it bounds the rank as well.
+    dimension = min(run.settings.projector.widths[-2:])
+    highest, target = min(batch, dimension), training.rank_target
+    if training.rank_weight > 0 and not 1 <= target <= highest:
+        yield (
+            f"training.rank_target: {target} (<run>) cannot be the effective rank of {batch} "
+            f"embeddings of {dimension} dimensions (projector.widths, the last two); use 1 to "
+            f"{highest}, or rank_weight 0"
+        )
+    for name, place in _said(type(run.settings.hyperparameters), "within").items():
+        section, key = place.split(".")
+        low, high = getattr(getattr(run.settings, section), key)
+        value = getattr(run.settings.hyperparameters, name)
+        if not low < value < high:
             yield (
-                f"training.warmup_epochs: {warmup} ({run.method} {run.name}) is more than the "
-                f"{epochs} epochs of the run; use fewer"
+                f"{name}: {value} of {run.method} is not within {place} "
+                f"{[low, high]}, which it divides; choose one between"
             )
 
 
-def _without_effect(found: Iterable[Run]) -> Iterator[str]:
+def _without_effect(found: Sequence[Run]) -> Iterator[str]:
     """Runs that differ in one value alone which, where another is 0, changes nothing."""
-    of_method: dict[str, list[RunSettings]] = {}
-    for run in found:
-        of_method.setdefault(run.method, []).append(run.settings)
-    for method, settings in of_method.items():
+    for method in dict.fromkeys(run.method for run in found):
+        settings = [run.settings for run in found if run.method == method]
         own = methods()[method].hyperparameters
         for name, needed in (_said(Training, "needs") | _said(own, "needs")).items():
-            idle = [one for one in settings if _value(one, needed) == 0]
-            if values := _values_of_one_encoder(name, idle):
+            alike: dict[Hashable, list[Any]] = {}
+            for one in settings:
+                point = {**vars(one.training), **vars(one.hyperparameters), "seed": one.seed}
+                if point[needed] == 0:
+                    value = point.pop(name)
+                    alike.setdefault(tuple(point.items()), []).append(value)
+            if doubled := next((values for values in alike.values() if len(values) > 1), None):
                 yield (
-                    f"{name}: {values[0]} and {values[1]} make the same encoder of {method}, since "
-                    f"{needed} is 0; sweep it at another {needed}, or leave it out"
+                    f"{name}: {doubled[0]} and {doubled[1]} make the same encoder of {method}, "
+                    f"since {needed} is 0; sweep it at another {needed}, or leave it out"
                 )
-
-
-def _values_of_one_encoder(name: str, idle: Collection[RunSettings]) -> list[Any]:
-    """Values of an idle key in runs that are alike but for it; none if no two are."""
-    if len({_value(one, name) for one in idle}) < 2:
-        return []
-    alike: dict[Hashable, list[Any]] = {}
-    for one in idle:
-        point = {**vars(one.training), **vars(one.hyperparameters), name: None}
-        alike.setdefault((one.seed, *point.items()), []).append(_value(one, name))
-    return next((values for values in alike.values() if len(values) > 1), [])
-
-
-def _value(run: RunSettings, name: str) -> Any:
-    """A run's hyperparameter: the method's own, or one of the training."""
-    section = run.training if name in Training.model_fields else run.hyperparameters
-    return getattr(section, name)
 
 
 def _said(kind: type[Settings], word: str) -> dict[str, str]:
     """Each key of a class that says something more of itself, with what it says by that word."""
-    extras = {name: field.json_schema_extra for name, field in kind.model_fields.items()}
-    return {
-        name: str(extra[word])
-        for name, extra in extras.items()
-        if isinstance(extra, dict) and word in extra
-    }
-
-
-def _firsts(found: Iterable[Run], what: Callable[[Training], _K]) -> dict[_K, Run]:
-    """Each value of something of the training, with the first run that has it."""
-    first: dict[_K, Run] = {}
-    for run in found:
-        first.setdefault(what(run.settings.training), run)
-    return first
+    found = {name: words(field).get(word) for name, field in kind.model_fields.items()}
+    return {name: place for name, place in found.items() if place is not None}
 
 
 def _source_images(study: Study) -> int | None:
@@ -234,11 +179,11 @@ def _listed_images(declaration: Declaration) -> int | None:
 
     None where the reader may download, and where the folder is at fault: preparation says how.
     """
-    if fetches(declaration.reader):
+    module = reader(declaration.reader)
+    if getattr(module, "FETCHES", True):
         return None
-    reader = import_module(f"rankme.data.readers.{declaration.reader}")
     try:
-        raw = reader.read(expand_root(declaration), declaration.size, declaration.options)
+        raw = module.read(expand_root(declaration), declaration.size, declaration.options)
     except (UserError, OSError):
         return None
     return len(raw.splits["train"].labels)

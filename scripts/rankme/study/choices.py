@@ -1,6 +1,6 @@
 """What there is to choose from: methods, encoders, readers, recipes, as their files declare it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from rankme.errors import UserError
+from rankme.errors import UserError, unknown
 from rankme.plugins import declared, files
 from rankme.study.settings import EncoderSettings, Settings, Training
 
 _S = TypeVar("_S", bound=Settings)
+
+Made = Callable[[type[Any], Any, str], Any]
+"""Makes settings of a class from what is given, naming a place: `validated` does, or `revived`."""
 
 _BESIDE: dict[str, type[Settings]] = {
     "training": Training,
@@ -45,8 +48,7 @@ def methods() -> dict[str, MethodOffer]:
     """The methods by name.
 
     Raises:
-        UserError: two files offer one name, or a hyperparameter has no default or is named as a
-            key of `training`, beside which it stands in a config.
+        UserError: two files offer one name, or a file's hyperparameters cannot be used.
     """
     return {
         name: MethodOffer(
@@ -58,18 +60,12 @@ def methods() -> dict[str, MethodOffer]:
     }
 
 
-def controls() -> set[str]:
-    """Names of the methods that are controls."""
-    return {name for name, offer in methods().items() if offer.control}
-
-
 @cache
 def encoders() -> dict[str, type[EncoderSettings]]:
     """Name of each encoder -> class of its settings.
 
     Raises:
-        UserError: two files offer one name, or a setting has no default or is named as one that
-            every encoder has.
+        UserError: two files offer one name, or a file's settings cannot be used.
     """
     found = {
         name: _usable(file, offer, "Options", EncoderSettings, "encoder")
@@ -78,32 +74,19 @@ def encoders() -> dict[str, type[EncoderSettings]]:
     return dict(sorted(found.items()))
 
 
-def readers() -> list[str]:
-    """Names of the readers."""
-    return list(files("data/readers"))
-
-
-@cache
-def reader_options(reader: str) -> type[Settings]:
-    """The class of a reader's options.
+def encoder_settings(given: Any, place: str, made: Made) -> EncoderSettings:
+    """The section that names an encoder, by the class of that encoder's file.
 
     Raises:
-        UserError: its file has none, or an option has no default.
+        UserError: with every mistake found, a line each.
     """
-    file, offer = files("data/readers")[reader], vars(_reader(reader))
-    if "Options" not in offer:
-        raise UserError(f"{file}: needs a class Options(Settings), empty if it has none")
-    return _usable(file, offer, "Options", Settings)
-
-
-def has_labels(reader: str) -> bool:
-    """Whether a reader's datasets have labels: it says `LABELLED = False` if they have none."""
-    return bool(getattr(_reader(reader), "LABELLED", True))
-
-
-def fetches(reader: str) -> bool:
-    """Whether a reader may download its files: it says `FETCHES = False` if it only lists them."""
-    return bool(getattr(_reader(reader), "FETCHES", True))
+    name = given.get("name") if isinstance(given, Mapping) else None
+    if not isinstance(name, str):
+        name = made(EncoderSettings, {}, place).name
+    if name not in encoders():
+        raise UserError(unknown(f"{place}.name", name, encoders()))
+    settings: EncoderSettings = made(encoders()[name], given, place)
+    return settings
 
 
 def recipes() -> list[str]:
@@ -111,13 +94,40 @@ def recipes() -> list[str]:
     return list(files("augment/recipes"))
 
 
-def _reader(name: str) -> ModuleType:
-    """A reader's module; reading its options needs the classes that readers share."""
+def readers() -> list[str]:
+    """Names of the readers."""
+    return list(files("data/readers"))
+
+
+def reader(name: str) -> ModuleType:
+    """The module of a reader; its options need the classes that readers share, and no torch.
+
+    Raises:
+        UserError: it cannot be imported.
+    """
     try:
         return import_module(f"rankme.data.readers.{name}")
     except Exception as error:
         file = files("data/readers")[name]
         raise UserError(f"{file}: cannot be read ({type(error).__name__}: {error})") from error
+
+
+@cache
+def reader_options(name: str) -> type[Settings]:
+    """The class of a reader's options.
+
+    Raises:
+        UserError: its file has none, or they cannot be used.
+    """
+    file, offer = files("data/readers")[name], vars(reader(name))
+    if "Options" not in offer:
+        raise UserError(f"{file}: needs a class Options(Settings), empty if it has none")
+    return _usable(file, offer, "Options", Settings)
+
+
+def has_labels(name: str) -> bool:
+    """Whether a reader's datasets have labels: it says `LABELLED = False` if they have none."""
+    return bool(getattr(reader(name), "LABELLED", True))
 
 
 def _offers(package: str) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
@@ -129,34 +139,25 @@ def _offers(package: str) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
         if not isinstance(names, list | tuple):
             raise UserError(f"{file}: NAMES must be a tuple of strings, such as ('net',)")
         for name in names:
-            if name in owners:
-                raise UserError(
-                    f"{file}: {name!r} is offered by {owners[name]}; choose another name"
-                )
-            owners[name] = file
+            if (owner := owners.setdefault(name, file)) != file:
+                raise UserError(f"{file}: {name!r} is offered by {owner}; choose another name")
             yield name, file, offer
 
 
 def _usable(
     file: Path, offer: Mapping[str, Any], name: str, base: type[_S], section: str = ""
 ) -> type[_S]:
-    """The class of a file's own settings; the base class where it declares none.
-
-    Args:
-        file: that declares it.
-        offer: what the file declares.
-        name: of the class.
-        base: that the class must have.
-        section: of a config in which these keys stand, if others do, too.
+    """The class `name` of a file's own settings; the base class where it declares none.
 
     Raises:
-        UserError: it is none, a key has no default, a wrong one, or the name of another key.
+        UserError: it is none, or a key has no default, a wrong one, or the name of another key of
+            the section in which both stand.
     """
     kind = offer.get(name, base)
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise UserError(f"{file}: {name} must be a class, `class {name}({base.__name__}):`")
     if without := [name for name, field in kind.model_fields.items() if field.is_required()]:
-        raise UserError(f"{file}: {without[0]!r} needs a default, such as Field(0.1, gt=0)")
+        raise UserError(f'{file}: {without[0]!r} needs a default, such as key(0.1, "Its meaning.")')
     own = {name for part in kind.__mro__ if part is not base for name in get_annotations(part)}
     if taken := sorted(own & _BESIDE[section].model_fields.keys()):
         raise UserError(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, create_model
 
@@ -12,11 +12,12 @@ from rankme.artefacts import DEFAULT_STUDY
 from rankme.errors import Mistakes, UserError, choices, refuse, unknown
 from rankme.secrets import censored
 from rankme.study.checks import contradictions
-from rankme.study.choices import encoders, methods, recipes
+from rankme.study.choices import Made, encoder_settings, methods, recipes
 from rankme.study.datasets import Catalogue
+from rankme.study.identity import revived
 from rankme.study.mistakes import bare, is_settings, validated
-from rankme.study.settings import Distinct, EncoderSettings, List, Settings, Training
-from rankme.study.study import MethodEntry, Study
+from rankme.study.settings import Settings, Several, Training
+from rankme.study.study import RECORD, MethodEntry, Study
 from rankme.yaml_files import read_yaml, with_numbers
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -24,7 +25,7 @@ DEFAULT_CONFIG = "config/config.yaml"
 
 
 def read_study(file: Path) -> Study:
-    """The study of a config's file, whose name it has unless the file says another.
+    """The study of a config's file or of a record, named by the file unless it says a name.
 
     Raises:
         UserError: with every mistake found, a line each.
@@ -37,70 +38,55 @@ def study_name(files: Sequence[Path | str]) -> str:
 
     A study in config/config.yaml is the default one.
     """
-    stem = Path(files[0]).stem if files else Path(DEFAULT_CONFIG).stem
-    if stem == Path(DEFAULT_CONFIG).stem:
-        return DEFAULT_STUDY
-    return re.sub(r"[^A-Za-z0-9._-]", "-", stem)
+    stem = Path(files[0] if files else DEFAULT_CONFIG).stem
+    return DEFAULT_STUDY if stem == "config" else re.sub(r"[^A-Za-z0-9._-]", "-", stem)
 
 
 def load_study(config: Mapping[str, Any], name: str = "study") -> Study:
-    """Check a config and fill in its defaults.
+    """Check a config and fill in what it leaves out.
 
     Args:
-        config: as read from YAML.
+        config: as read from YAML: written by hand, where a key that is absent has its default, or
+            the record of a study, where it has the value at which it was introduced.
         name: of the study, unless the config says another.
 
     Raises:
         UserError: with every mistake found, a line each.
     """
     given = {"study": name, **with_numbers(config)}
+    made: Made = validated
+    if given.get("artefact") == RECORD:
+        made = revived
+        del given["artefact"]
     own, network = given.pop("datasets", None), given.pop("encoder", {})
     told = Mistakes()
     with told:
-        catalogue = Catalogue(_own_datasets(own))
+        catalogue = Catalogue(own, made)
     with told:
-        encoder = _encoder(network)
+        encoder = encoder_settings(network, "encoder", made)
     with told:
-        study = _without_secrets(given)
-    told.refuse()
+        study = _without_secrets(given, made)
+    refuse(told)
     refuse(_unknown_names(study, catalogue))
     study = study.model_copy(
         update={
             "datasets": {name: catalogue[name] for name in study.evaluation_datasets},
             "encoder": encoder,
-            "methods": _checked(study.methods),
+            "methods": _checked(study.methods, made),
         }
     )
     refuse(contradictions(study))
     return study
 
 
-def _own_datasets(given: Any) -> Mapping[str, Any] | str | None:
-    if given is None or isinstance(given, str | Mapping):
-        return given
-    raise UserError(
-        f"datasets: {given!r} is no mapping of names to declarations and no file of them; write a"
-        " file's path, or `my-photos: {reader: image_folder, root: ~/photos, size: 64}`"
-    )
-
-
-def _encoder(given: Any) -> EncoderSettings:
-    """The section `encoder` by the class of the encoder that it names."""
-    name = given.get("name") if isinstance(given, Mapping) else None
-    if not isinstance(name, str):
-        name = EncoderSettings().name
-    if name not in encoders():
-        raise UserError(unknown("encoder.name", name, encoders()))
-    return validated(encoders()[name], given, "encoder")
-
-
-def _without_secrets(given: Mapping[str, Any]) -> Study:
+def _without_secrets(given: Mapping[str, Any], made: Made) -> Study:
     """The study; no mistake repeats a text of the section `tracking`, which may be a password."""
     hidden = sorted(set(_texts(given.get("tracking"))), key=len, reverse=True)
     try:
-        return validated(Study, given)
+        study: Study = made(Study, given, "")
     except UserError as error:
         raise UserError(censored(str(error), hidden)) from None
+    return study
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -127,7 +113,7 @@ def _unknown_names(study: Study, catalogue: Catalogue) -> Iterator[str]:
         yield unknown("augmentation.recipe", study.augmentation.recipe, recipes())
 
 
-def _checked(entries: Sequence[MethodEntry]) -> tuple[MethodEntry, ...]:
+def _checked(entries: Sequence[MethodEntry], made: Made) -> tuple[MethodEntry, ...]:
     """The methods' entries, their values made by the classes that declare them.
 
     Raises:
@@ -135,56 +121,58 @@ def _checked(entries: Sequence[MethodEntry]) -> tuple[MethodEntry, ...]:
     """
     told, checked = Mistakes(), []
     for place, entry in enumerate(entries):
-        single = Training, methods()[entry.name].hyperparameters
-        several = tuple(map(_lists, single))
+        own = methods()[entry.name].hyperparameters
+        one, several = _point(own), _lists(own)
+        key = f"methods[{place}] ({entry.name})"
         parts = {}
-        for part, kinds in (("default", single), ("sweeps", several), ("grid", several)):
+        with told:
+            point = _made(one, entry.default, f"{key}.default", made)
+            known = [*entry.default, *own.model_fields]
+            parts["default"] = {name: getattr(point, name) for name in known}
+        for part, lists in (("sweeps", entry.sweeps), ("grid", entry.grid)):
             with told:
-                key = f"methods[{place}] ({entry.name}).{part}"
-                parts[part] = _values(kinds, getattr(entry, part), key)
+                found = _made(several, lists, f"{key}.{part}", validated)
+                parts[part] = {name: getattr(found, name) for name in lists}
         checked.append(entry.model_copy(update=parts))
-    told.refuse()
+    refuse(told)
     return tuple(checked)
 
 
 @cache
-def _lists(kind: type[Settings]) -> type[Settings]:
-    """Settings whose every key is a list of what it is in another class."""
+def _point(own: type[Settings]) -> type[Settings]:
+    """A method's hyperparameters and those of the training, which stand in one place."""
+    return create_model("Point", __base__=(Training, own))
+
+
+@cache
+def _lists(own: type[Settings]) -> type[Settings]:
+    """Lists of values of each of them."""
     several: dict[str, Any] = {}
-    for name, field in kind.model_fields.items():
+    for name, field in _point(own).model_fields.items():
         one: Any = field.rebuild_annotation()
-        listed = Annotated[tuple[one, ...], List, Field(min_length=1), Distinct]
         about = Field(None, description=field.description, validate_default=False)
-        several[name] = (listed, about)
-    return create_model(f"{kind.__name__}Lists", __base__=Settings, **several)
+        several[name] = (Several[one], about)
+    return create_model("Lists", __base__=Settings, **several)
 
 
-def _values(
-    kinds: Sequence[type[Settings]], given: Mapping[str, Any], place: str
-) -> dict[str, Any]:
-    """The values that were given, in their order, each by the class that declares it."""
-    found: dict[str, Any] = {}
-    known = [key for kind in kinds for key in kind.model_fields]
-    told = Mistakes()
-    for kind in kinds:
-        part = {key: value for key, value in given.items() if key in kind.model_fields}
-        with told:
-            made = validated(kind, part, place)
-            found |= {key: getattr(made, key) for key in part}
+def _made(kind: type[Settings], given: Mapping[str, Any], place: str, made: Made) -> Settings:
+    """Hyperparameters from what is given; one that is for the whole study is told to be so."""
+    told, known = Mistakes(), kind.model_fields
+    elsewhere = {key: where for key in given if key not in known and (where := _elsewhere(key))}
     with told:
-        refuse(_no_hyperparameter(place, key, known) for key in given if key not in known)
-    told.refuse()
-    return {key: found[key] for key in given}
+        rest = {key: value for key, value in given.items() if key not in elsewhere}
+        settings: Settings = made(kind, rest, place)
+    allowed = f"Allowed: {', '.join(known)}"
+    told += [f"{place}.{key}: unknown key; {elsewhere[key]} {allowed}" for key in elsewhere]
+    refuse(told)
+    return settings
 
 
-def _no_hyperparameter(place: str, key: str, known: Sequence[str]) -> str:
-    """What is said of a key that no method and no training has; it may be the whole study's."""
-    sections = (bare(field.annotation) for field in Study.model_fields.values())
-    keys = [*Study.model_fields, *(k for s in sections if is_settings(s) for k in s.model_fields)]
+def _elsewhere(key: str) -> str:
+    """Where a key of the whole study stands; empty for any other."""
     if key in ("seed", "seeds"):
-        elsewhere = "; seeds stand beside `methods`: write `seeds: [0, 1, 2]` there."
-    elif key in keys:
-        elsewhere = "; it is one for the whole study: write a config for each value."
-    else:
-        return f"{place}.{key}: unknown key{choices(key, known)}"
-    return f"{place}.{key}: unknown key{elsewhere} Allowed: {', '.join(known)}"
+        return "seeds stand beside `methods`: write `seeds: [0, 1, 2]` there."
+    kinds = (Study, *(bare(field.annotation) for field in Study.model_fields.values()))
+    if any(is_settings(kind) and key in kind.model_fields for kind in kinds):
+        return "it is one for the whole study: write a config for each value."
+    return ""

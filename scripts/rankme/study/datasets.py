@@ -6,15 +6,16 @@ one beside it, and go over the built-in ones.
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import UserDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from pydantic import ConfigDict, SerializeAsAny, ValidationInfo, field_validator
 
-from rankme.errors import Mistakes, UserError, unknown
+from rankme.errors import Mistakes, UserError, refuse, unknown
 from rankme.plugins import LIBRARY
-from rankme.study.choices import reader_options, readers
+from rankme.study.choices import Made, reader_options, readers
 from rankme.study.identity import revived
 from rankme.study.mistakes import validated
 from rankme.study.settings import Name, Settings, key
@@ -23,7 +24,6 @@ from rankme.yaml_files import read_yaml
 BUILT_IN = LIBRARY.parents[1] / "config" / "datasets.yaml"
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]*"
-
 
 _P = TypeVar("_P", bound="Pixels")
 
@@ -122,11 +122,12 @@ class Source(Pixels):
     name: str
 
 
-class Catalogue(Mapping[str, Declaration]):
+class Catalogue(UserDict[str, Any]):
     """Declared datasets by name: one's own over the built-in ones, each checked when it is taken.
 
     Args:
-        own: declarations by name, or the YAML file that holds them.
+        own: declarations by name, or the YAML file that holds them; None for none.
+        made: makes the settings of one's own.
 
     Attributes:
         place: where they are declared, for messages.
@@ -136,43 +137,39 @@ class Catalogue(Mapping[str, Declaration]):
             declarations, a line each.
     """
 
-    def __init__(self, own: Mapping[str, Any] | str | Path | None = None) -> None:
-        from_file = isinstance(own, str | Path)
-        mine = read_yaml(Path(own)) if isinstance(own, str | Path) else own or {}
-        places = [str(own)] if from_file else ["`datasets`"] * bool(mine)
-        self.place = " or ".join([*places, _shown(BUILT_IN)])
-        self._own = dict.fromkeys(mine, f"{own}: " if from_file else "datasets.")
-        self._given = {**read_yaml(BUILT_IN), **mine}
-        self._read: dict[str, Declaration] = {}
+    def __init__(self, own: Any = None, made: Made = validated) -> None:
+        if isinstance(own, str | Path):
+            mine, place, named = read_yaml(Path(own)), f"{own}: ", [str(own)]
+        elif own is None or isinstance(own, Mapping):
+            mine, place, named = dict(own or {}), "datasets.", ["`datasets`"] * bool(own)
+        else:
+            raise UserError(
+                f"datasets: {own!r} is no mapping of names to declarations and no file of them; "
+                "write a file's path, or `my-photos: {reader: image_folder, root: ~/photos, size: "
+                "64}`"
+            )
+        given, built_in = read_yaml(BUILT_IN).items(), _shown(BUILT_IN)
+        self.place = " or ".join([*named, built_in])
+        self.data = {name: (one, f"{built_in}: ", validated) for name, one in given}
+        self.data |= {name: (one, place, made) for name, one in mine.items()}
         told = Mistakes()
         for name in mine:
             with told:
                 self[name]
-        told.refuse()
+        refuse(told)
 
     def __getitem__(self, name: str) -> Declaration:
-        if name not in self._read:
-            place = self._own.get(name, f"{_shown(BUILT_IN)}: ")
-            self._read[name] = declare(name, self._given[name], place)
-        return self._read[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._given
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._given)
-
-    def __len__(self) -> int:
-        return len(self._given)
+        return declare(name, *self.data[name])
 
 
-def declare(name: str, given: Any, place: str = "") -> Declaration:
+def declare(name: str, given: Any, place: str = "", made: Made = validated) -> Declaration:
     """The declaration of a dataset, checked, with every default, the reader's options among them.
 
     Args:
         name: of the dataset.
         given: what stands below its name.
         place: what stands before its name in a message, such as "mine.yaml: ".
+        made: makes the settings.
 
     Raises:
         UserError: with every mistake found, a line each.
@@ -182,39 +179,33 @@ def declare(name: str, given: Any, place: str = "") -> Declaration:
             f"{place}{name}: is no name of a dataset; use lower-case letters, digits, dots,"
             " underscores and dashes, the first a letter or digit, in quotes if all are digits"
         )
-    return _with_options(Declaration, given, f"{place}{name}", validated)
+    return from_json(Declaration, given, f"{place}{name}", made)
 
 
-def from_json(kind: type[_P], given: Any, place: str) -> _P:
+def from_json(kind: type[_P], given: Any, place: str, made: Made = revived) -> _P:
     """A dataset, or what decides its pixels, from its JSON form (see `rankme.study.identity`).
 
     Args:
         kind: Pixels, Source or Declaration.
         given: the JSON form.
         place: what stands before each key in a message.
+        made: makes the settings; the `options` by the class of their reader.
 
     Raises:
         UserError: with every mistake found, a line each.
     """
-    return _with_options(kind, given, place, revived)
-
-
-def _with_options(
-    kind: type[_P], given: Any, place: str, made: Callable[[type[Any], Any, str], Any]
-) -> _P:
-    """Settings whose `options` are made by the class of their reader."""
-    if not isinstance(given, Mapping):
-        return cast(_P, made(kind, given, place))
-    told, parts = Mistakes(), dict(given)
-    reader, options = given.get("reader"), parts.pop("options", {})
-    with told:
-        if isinstance(reader, str):
-            if reader not in readers():
-                raise UserError(unknown(f"{place}.reader", reader, readers()))
-            parts["options"] = made(reader_options(reader), options, f"{place}.options")
+    told, parts = Mistakes(), given
+    if isinstance(given, Mapping):
+        parts, reader = dict(given), given.get("reader")
+        options = parts.pop("options", {})
+        with told:
+            if isinstance(reader, str):
+                if reader not in readers():
+                    raise UserError(unknown(f"{place}.reader", reader, readers()))
+                parts["options"] = made(reader_options(reader), options, f"{place}.options")
     with told:
         whole = made(kind, parts, place)
-    told.refuse()
+    refuse(told)
     return cast(_P, whole)
 
 

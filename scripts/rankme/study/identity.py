@@ -10,54 +10,45 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from rankme.study.mistakes import bare, is_settings, validated
-from rankme.study.settings import Settings
+from rankme.study.settings import Settings, words
 
 _S = TypeVar("_S", bound=Settings)
-
-DIGITS = 8
-"""Hexadecimal digits of the hash in a run's name."""
 
 
 def plain(settings: Settings) -> dict[str, Any]:
     """Settings as JSON values, without what is at the value at which it was introduced."""
     earlier = _introduced(type(settings))
-    forms = {name: as_json(value) for name, value in vars(settings).items()}
+    forms = {name: _json(value) for name, value in vars(settings).items()}
     return {k: form for k, form in forms.items() if k not in earlier or form != earlier[k]}
 
 
-def as_json(value: Any) -> Any:
-    """A value as JSON has it, the settings in it by their JSON form."""
+def _json(value: Any) -> Any:
     if isinstance(value, float):
         return value + 0.0  # -0.0 is 0.0.
-    if isinstance(value, str | int):
-        return value
     if isinstance(value, Settings):
         return plain(value)
     if isinstance(value, tuple | list):
-        return [as_json(item) for item in value]
+        return [_json(item) for item in value]
     if isinstance(value, dict):
-        return {key: as_json(item) for key, item in value.items()}
+        return {key: _json(item) for key, item in value.items()}
     return value
 
 
 def introduced(field: FieldInfo) -> Any:
     """The value that a key which is not given has meant since it was introduced."""
-    extra = field.json_schema_extra
-    if isinstance(extra, dict) and "introduced" in extra:
-        return extra["introduced"]
-    return field.get_default(call_default_factory=True, validated_data={})
+    return words(field).get("introduced", field.default)
 
 
 @cache
 def _introduced(kind: type[Settings]) -> dict[str, Any]:
     """Introduced value of each key that has one, in JSON; a section is introduced empty."""
     values = {n: introduced(f) for n, f in kind.model_fields.items() if not f.is_required()}
-    return {n: {} if isinstance(v, Settings) else as_json(v) for n, v in values.items()}
+    return {n: {} if isinstance(v, Settings) else _json(v) for n, v in values.items()}
 
 
 def canonical(settings: Settings | Mapping[str, Any]) -> str:
@@ -87,6 +78,8 @@ def revived(kind: type[_S], given: Any, place: str) -> _S:
 
 def _completed(kind: Any, given: Any) -> Any:
     """The JSON form with every key that has an introduced value."""
+    if get_origin(kind) is tuple and isinstance(given, list):
+        return [_completed(bare(get_args(kind)[0]), item) for item in given]
     if not (is_settings(kind) and isinstance(given, Mapping)):
         return given
     kinds = {name: bare(field.annotation) for name, field in kind.model_fields.items()}

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from types import EllipsisType, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -10,25 +10,37 @@ from pydantic.fields import FieldInfo
 
 from rankme.errors import choices, refuse, unknown
 from rankme.study.settings import Settings
+from rankme.yaml_files import from_text
 
 _S = TypeVar("_S", bound=Settings)
 
-_BOUNDS = {
-    "greater_than": ("gt", ">"),
-    "greater_than_equal": ("ge", ">="),
-    "less_than": ("lt", "<"),
-    "less_than_equal": ("le", "<="),
+_SHORT = "{value} is too short, give at least {min_length}"
+_LONG = "{value} is too long, give at most {max_length}"
+_SAID = {
+    "missing": "missing; give it a value",
+    "int_type": "{value} is not of type integer",
+    "float_type": "{value} is not of type number",
+    "string_type": "{value} is not of type string",
+    "bool_type": "{value} is not of type boolean",
+    "tuple_type": "{value} is not of type array",
+    "model_type": "{value} is not of type object",
+    "dict_type": "{value} is not of type object",
+    "finite_number": "{value} is not a finite number",
+    "greater_than": "{value} is out of bounds, must be > {gt}",
+    "greater_than_equal": "{value} is out of bounds, must be >= {ge}",
+    "less_than": "{value} is out of bounds, must be < {lt}",
+    "less_than_equal": "{value} is out of bounds, must be <= {le}",
+    "too_short": _SHORT,
+    "string_too_short": _SHORT,
+    "too_long": _LONG,
+    "string_too_long": _LONG,
+    "string_pattern_mismatch": "{value} does not fit the pattern {pattern}",
+    "value_error": "{value} {error}",
 }
-_KINDS = {
-    "int_type": "integer",
-    "float_type": "number",
-    "string_type": "string",
-    "bool_type": "boolean",
-    "tuple_type": "array",
-    "model_type": "object",
-    "dict_type": "object",
-}
+"""What is said of each kind of mistake that pydantic finds."""
+
 _TYPES = {int: "integer", float: "number", str: "string", bool: "true, false"}
+_UNIONS = (Union, UnionType)
 
 
 def validated(settings: type[_S], value: Any, place: str = "") -> _S:
@@ -49,7 +61,7 @@ def validated(settings: type[_S], value: Any, place: str = "") -> _S:
         raise
 
 
-def key_of(place: str, path: Iterable[Any]) -> str:
+def _key(place: str, path: Iterable[Any]) -> str:
     """A key as it is named in a message: `methods[0].default.lr`."""
     for part in path:
         dot = "" if not place or place.endswith(": ") else "."
@@ -70,7 +82,7 @@ def bare(annotation: Any) -> Any:
     """A type without its bounds, and of `X | None` the X."""
     if get_origin(annotation) is Annotated:
         return bare(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
+    if get_origin(annotation) in _UNIONS:
         members = [member for member in get_args(annotation) if member is not NoneType]
         return bare(members[0]) if len(members) == 1 else annotation
     return annotation
@@ -82,147 +94,106 @@ def is_settings(kind: Any) -> bool:
 
 
 class _Spot(NamedTuple):
-    """Where a mistake is.
+    """Where a mistake is."""
 
-    Attributes:
-        path: to it from the outermost section.
-        kind: the type that is wanted there.
-        field: the innermost declared key on the path.
-        owner: the section that the path's last key is in.
-    """
-
-    path: list[Any]
-    kind: Any
-    field: FieldInfo | None
-    owner: type[Settings]
+    path: list[Any]  # From the outermost section, without what is no key in pydantic's location.
+    kind: Any  # The type that is wanted there.
+    field: FieldInfo | None  # The innermost declared key on the path.
+    owner: type[Settings]  # The section that the path's last key is in.
 
 
 def _spot(settings: type[Settings], location: Iterable[Any]) -> _Spot:
-    """pydantic's location without what is no key: the members of a union that were tried."""
-    spot = _Spot([], settings, None, settings)
+    path: list[Any] = []
+    kind: Any = settings
+    field, owner = None, settings
     for part in location:
-        if get_origin(spot.kind) in (Union, UnionType):
-            return spot
+        if get_origin(kind) in _UNIONS:
+            break  # What follows is the member that was tried.
         if part == "[key]":
-            return spot._replace(kind=str)
-        path = [*spot.path, part]
-        if is_settings(spot.kind):
-            field = spot.kind.model_fields.get(part)
+            kind = str
+            break
+        path.append(part)
+        if is_settings(kind):
+            owner, field = kind, kind.model_fields.get(part)
             kind = bare(field.annotation) if field else None
-            spot = _Spot(path, kind, field, spot.kind)
         else:
-            spot = spot._replace(path=path, kind=bare(_item(spot.kind, part)))
-    return spot
+            kind = bare(_item(kind, part))
+    return _Spot(path, kind, field, owner)
 
 
 def _item(kind: Any, part: Any) -> Any:
     """The type of a list's or mapping's item."""
-    items = [item for item in get_args(kind) if not isinstance(item, EllipsisType)] or [None]
+    items = [item for item in get_args(kind) if item is not Ellipsis] or [None]
     return items[min(part, len(items) - 1) if isinstance(part, int) else -1]
 
 
 def _lines(error: ValidationError, settings: type[Settings], place: str) -> Iterator[str]:
-    found = error.errors(include_url=False)
+    found: list[Any] = error.errors(include_url=False)
     places = {one["loc"] for one in found}
     outer = {place[:end] for place in places for end in range(len(place))}
     for one in found:
         *path, last = one["loc"] or [""]
-        # A list whose items are wrong is also told to be too short.
-        doubled = one["loc"] in outer and one["type"] in ("too_short", "too_long")
-        # Of a pair each missing item is told; the last says how many there must be.
-        if isinstance(last, int) and one["type"] == "missing":
+        if one["type"] == "missing" and isinstance(last, int):
+            # Of a pair each missing item is told; the last says how many there must be.
             doubled = (*path, last + 1) in places
+            one |= {"loc": path, "type": "too_short", "ctx": {"min_length": last + 1}}
+        else:
+            # A list whose items are wrong is also told to be too short.
+            doubled = one["loc"] in outer and one["type"] in ("too_short", "too_long")
         if not doubled:
             yield _line(one, _spot(settings, one["loc"]), place)
 
 
 def _line(error: Mapping[str, Any], spot: _Spot, place: str) -> str:
-    kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    key, about = key_of(place, spot.path), f" ({text})" if (text := meaning(spot.field)) else ""
-    if kind in ("extra_forbidden", "invalid_key"):
-        name = spot.path[-1]
-        return f"{key_of(place, [*spot.path[:-1], str(name)])}: unknown key" + choices(
-            name, spot.owner.model_fields
-        )
-    if kind == "missing" and isinstance(spot.path[-1], int):
-        key, context = key_of(place, spot.path[:-1]), {"min_length": spot.path[-1] + 1}
-        kind = "too_short"
-    if kind == "missing":
-        return f"{key}: missing; give it a value{about}"
-    if allowed := _alternatives(spot.kind, kind):
+    mistake, value = error["type"], error["input"]
+    if mistake in ("extra_forbidden", "invalid_key"):
+        *path, name = spot.path
+        known = choices(name, spot.owner.model_fields)
+        return f"{_key(place, [*path, str(name)])}: unknown key{known}"
+    key, about = _key(place, spot.path), f" ({text})" if (text := meaning(spot.field)) else ""
+    if allowed := _alternatives(spot.kind, mistake):
         return f"{unknown(key, value, allowed)}{about}"
-    if kind in _KINDS:
-        form = _right_form(value, spot.kind)
-        return f"{key}: {value!r} is not of type {_KINDS[kind]}{about}{form}"
-    if kind in _BOUNDS:
-        name, sign = _BOUNDS[kind]
-        limit = str(context[name]).removesuffix(".0")
-        return f"{key}: {value!r} is out of bounds, must be {sign} {limit}{about}"
-    if kind in ("too_short", "string_too_short"):
-        return f"{key}: {_shown(value)} is too short, give at least {context['min_length']}{about}"
-    if kind in ("too_long", "string_too_long"):
-        return f"{key}: {_shown(value)} is too long, give at most {context['max_length']}{about}"
-    if kind == "string_pattern_mismatch":
-        return f"{key}: {value!r} does not fit the pattern {context['pattern']}{about}"
-    if kind == "finite_number":
-        return f"{key}: {value} is not a finite number{about}"
-    reason = context["error"] if kind == "value_error" else error["msg"]
-    return f"{key}: {_shown(value)} {reason}{about}"
+    context = {name: str(part).removesuffix(".0") for name, part in error.get("ctx", {}).items()}
+    shown = repr(list(value) if isinstance(value, tuple) else value)
+    saying = _SAID.get(mistake, "{value} {msg}")
+    said = saying.format(value=shown, msg=error["msg"], **context)
+    form = _right_form(value, spot.kind) if mistake.endswith("_type") else ""
+    return f"{key}: {said}{about}{form}"
 
 
 def _alternatives(wanted: Any, mistake: str) -> list[Any]:
     """What may stand there, if the mistake is that it is none of several."""
-    if mistake == "literal_error" or (
-        get_origin(wanted) in (Union, UnionType) and mistake.endswith("_type")
-    ):
-        return _members(wanted)
-    return []
+    none = get_origin(wanted) in _UNIONS and mistake.endswith("_type")
+    return _members(wanted) if none or mistake == "literal_error" else []
 
 
 def _members(wanted: Any) -> list[Any]:
     if get_origin(wanted) is Literal:
         return list(get_args(wanted))
-    if get_origin(wanted) in (Union, UnionType):
+    if get_origin(wanted) in _UNIONS:
         return [name for member in get_args(wanted) for name in _members(bare(member))]
     return [_TYPES.get(wanted, getattr(wanted, "__name__", wanted))]
 
 
 def _right_form(value: Any, wanted: Any) -> str:
     """How the same would be written rightly, where that can be said."""
+    listed, named = get_origin(wanted) is tuple, f"{{name: {value}}}"
     if value is None and (is_settings(wanted) or get_origin(wanted) is dict):
         return "; leave the key out, or put keys of its own below it"
-    if get_origin(wanted) is tuple and isinstance(value, Mapping):
+    if listed and isinstance(value, Mapping):
         keys = ", ".join(map(str, value))
         return "; begin each item with a dash" if any(value.values()) else f"; write [{keys}]"
-    if get_origin(wanted) is tuple and isinstance(value, str | int | float):
-        item = bare(get_args(wanted)[0])
-        return f"; write [{_named(value) if is_settings(item) else value}]"
+    if listed and isinstance(value, str | int | float):
+        return f"; write [{named if is_settings(bare(get_args(wanted)[0])) else value}]"
     if is_settings(wanted) and isinstance(value, str) and "name" in wanted.model_fields:
-        return f"; write {_named(value)}"
+        return f"; write {named}"
     if wanted is str and isinstance(value, str | int | float):
         return f"; write '{value}' in quotes"
     if isinstance(value, list) and wanted in _TYPES:
         return "; give one value, no list"
     if wanted is int and isinstance(value, float) and value.is_integer():
         return f"; write {value:.0f}"
-    if isinstance(value, str) and wanted in (int, float, bool) and _reads_as(value, wanted):
+    read = {type(from_text(value))} if isinstance(value, str) else set()
+    if wanted in read or (wanted is float and int in read):
         return f"; write {value} without quotes"
     return ""
-
-
-def _named(value: Any) -> str:
-    return f"{{name: {value}}}"
-
-
-def _reads_as(text: str, wanted: type) -> bool:
-    if wanted is bool:
-        return text.lower() in ("true", "false")
-    try:
-        wanted(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _shown(value: Any) -> str:
-    return repr(list(value) if isinstance(value, tuple) else value)

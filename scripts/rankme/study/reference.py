@@ -1,7 +1,8 @@
 """Pages made from the typed settings: `python -m rankme.study.reference [--check]`.
 
-The schemas for editors in workflow/schemas, and config/README.md for people. With --check nothing
-is written, and a file that is not as it would be made is an error.
+The schemas for editors in workflow/schemas, and for people the tables of config/README.md, below an
+introduction that is written there. With --check nothing is written, and a file that is not as it
+would be made is an error.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import ast
 import json
 import os
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,67 +35,11 @@ ROOT = LIBRARY.parents[1]
 _LINE = 400
 """Characters of JSON up to which a part of a schema stands in one line."""
 
-_INTRODUCTION = """\
-# Configs
+_FIRST = "## Keys"
+"""Heading of config/README.md from which on it is made."""
 
-A study is one YAML file: a source to pretrain on, targets to evaluate on, and methods with their
-hyperparameters. What it leaves out has the default of the tables below. The smallest:
-
-```yaml
-source: cifar10
-targets: [cifar100, digits]
-methods:
-  - name: SimCLR
-```
-
-`snakemake --configfile config/mine.yaml` runs it; `snakemake` alone runs config.yaml.
-
-Each method is run at its default point. `sweeps` vary one hyperparameter at a time around it, and
-`grid` several in all combinations; the keys of `training` are swept like the method's own.
-
-```yaml
-source: tiny-imagenet
-targets: [cifar10, food101]
-seeds: [0]
-default_seeds: [1, 2]        # of the default points alone
-encoder: {name: resnet18}
-training: {epochs: 100, batch_size: 512}
-methods:
-  - name: SimCLR
-    default: {temperature: 0.15, lr: 0.5}
-    sweeps:
-      temperature: [0.05, 0.1, 0.3]
-      lr: [0.3, 0.8]
-  - name: VICReg
-    grid:
-      covariance: [1, 4, 16]
-      weight_decay: [1e-6, 1e-4]
-```
-
-Datasets of one's own stand in the study's file, over the built-in ones of datasets.yaml, or in a
-file that several studies share: `datasets: config/my-datasets.yaml`.
-
-```yaml
-datasets:
-  my-photos: {reader: image_folder, root: ~/photos, size: 64}
-source: my-photos
-targets: [digits]
-methods:
-  - name: SimCLR
-```
-
-The command line may change single values: `--config seeds='[0, 1]' training='{epochs: 20}'`.
-
-Every mistake is told in a line before any job starts. Types are strict: `"3"` in quotes is no
-number, `true` is none either. A run is named by what decides its weights; `pathvars`, `compute` and
-`tracking` decide no result and may be changed at any time. Editors complete and check a config
-whose first line says where the schema is, as seen from the file:
-
-    # yaml-language-server: $schema=../workflow/schemas/config.schema.yaml
-
-This page and the schemas are made by `python -m rankme.study.reference` from the classes in
-scripts/rankme, and not edited.
-"""
+_BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above"}
+_BOUNDS |= {"maximum": "at most", "exclusiveMaximum": "below"}
 
 
 class _Compact(yaml.SafeDumper):
@@ -103,20 +48,20 @@ class _Compact(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
-    def represent_mapping(self, tag: str, mapping: Any, flow_style: Any = None) -> yaml.MappingNode:
-        return super().represent_mapping(tag, mapping, len(json.dumps(mapping)) < _LINE)
-
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: Any = None) -> Any:
-        return super().represent_sequence(tag, sequence, len(json.dumps(sequence)) < _LINE)
+    def represent_data(self, data: Any) -> yaml.Node:
+        node = super().represent_data(data)
+        if isinstance(node, yaml.CollectionNode):
+            node.flow_style = len(json.dumps(data)) < _LINE
+        return node
 
 
 def pages() -> dict[Path, str]:
     """The text of each file that is made."""
-    schemas = ROOT / "workflow" / "schemas"
+    schemas, page = ROOT / "workflow" / "schemas", ROOT / "config" / "README.md"
     return {
         schemas / "config.schema.yaml": _yaml(config_schema()),
         schemas / DATASETS_FILE: _yaml(datasets_schema()),
-        ROOT / "config" / "README.md": "\n".join(_blocks()) + "\n",
+        page: _read(page).partition(_FIRST)[0] + "\n".join(_lines()) + "\n",
     }
 
 
@@ -125,44 +70,39 @@ def _yaml(schema: Schema) -> str:
     return f"# Made by `python -m rankme.study.reference`.\n{text}"
 
 
-def _blocks() -> Iterator[str]:
-    """The lines of config/README.md."""
-    yield _INTRODUCTION
-    yield from ("## Keys\n", *_table(Study))
-    for name, field in Study.model_fields.items():
-        section = bare(field.annotation)
-        if is_settings(section):
-            yield from (f"### {name}\n", meaning(field), "", *_table(section))
-    yield from ("### methods\n", "A list of methods, each with:\n", *_table(MethodEntry))
+def _lines() -> Iterator[str]:
+    """The tables of config/README.md."""
+    yield from _table(_FIRST, "What may stand in a config.", Study)
+    yield from _sections(Study)
+    yield from _table("### methods", "A list of methods, each with:", MethodEntry)
     yield from ("## Methods\n", "Hyperparameters, beside which each key of `training` may stand.\n")
     for file in files("methods").values():
         if method := declared(file).get("NAME"):
-            own = methods()[method].hyperparameters
-            yield from (f"### {method}\n", _about(file), "", *_table(own))
+            yield from _table(f"### {method}", _about(file), methods()[method].hyperparameters)
     yield "## Encoders\n"
     for file in files("models/encoders").values():
         if names := declared(file).get("NAMES"):
-            kind = encoders()[names[0]]
-            added = kind.model_fields.keys() - EncoderSettings.model_fields.keys()
-            yield from (f"### {', '.join(names)}\n", _about(file), "", *_table(kind, added))
+            title, kind = f"### {', '.join(names)}", encoders()[names[0]]
+            yield from _table(title, _about(file), kind, EncoderSettings)
     yield "## Recipes\n"
     yield from (f"* `{name}`: {_about(file)}" for name, file in files("augment/recipes").items())
-    yield from ("\n## Datasets\n", "Each name has below it:\n", *_table(Declaration))
-    for name, field in Declaration.model_fields.items():
-        if is_settings(section := bare(field.annotation)) and section.model_fields:
-            yield from (f"### {name}\n", meaning(field), "", *_table(section))
+    yield from _table("\n## Datasets", "Each name has below it:", Declaration)
+    yield from _sections(Declaration)
     yield "### Built-in ones\n"
-    yield from _built_in()
-    yield from ("## Readers\n", "Their `options`.\n")
-    for name, file in files("data/readers").items():
-        yield from (f"### {name}\n", _about(file), "", *_table(reader_options(name)))
-
-
-def _built_in() -> Iterator[str]:
     yield from ("| name | pixels | what it shows | licence |", "|---|---|---|---|")
     for name, one in Catalogue().items():
         yield f"| {name} | {one.size} | {one.description} | {one.licence} |"
-    yield ""
+    yield from ("\n## Readers\n", "Their `options`.\n")
+    for name, file in files("data/readers").items():
+        yield from _table(f"### {name}", _about(file), reader_options(name))
+
+
+def _sections(kind: type[Settings]) -> Iterator[str]:
+    """A table for each key that is a section."""
+    for name, field in kind.model_fields.items():
+        section = bare(field.annotation)
+        if is_settings(section) and section.model_fields:
+            yield from _table(f"### {name}", meaning(field), section)
 
 
 def _about(file: Path) -> str:
@@ -171,18 +111,21 @@ def _about(file: Path) -> str:
     return text.split("\n\n")[0].replace("\n", " ")
 
 
-def _table(kind: type[Settings], keys: Container[str] | None = None) -> Iterator[str]:
-    """A table of the keys of a class, or of some of them."""
-    schemas = section_schema(kind).get("properties", {})
-    rows = {name: schema for name, schema in schemas.items() if keys is None or name in keys}
+def _table(
+    heading: str, about: str, kind: type[Settings], base: type[Settings] = Settings
+) -> Iterator[str]:
+    """The keys of a class that its base has not, below a heading."""
+    yield from (heading, "", about, "")
+    schemas = section_schema(kind)["properties"]
+    rows = {name: one for name, one in schemas.items() if name not in base.model_fields}
     if rows:
         yield from ("| key | value | default | meaning |", "|---|---|---|---|")
     for name, schema in rows.items():
         field = kind.model_fields[name]
         default = "required" if field.is_required() else ""
         default = _code(schema["default"]) if "default" in schema else default
-        about = meaning(field).replace("|", "\\|")
-        yield f"| `{name}` | {_value(schema)} | {default} | {about} |"
+        meant = meaning(field).replace("|", "\\|")
+        yield f"| `{name}` | {_value(schema)} | {default} | {meant} |"
     if rows:
         yield ""
 
@@ -199,7 +142,9 @@ def _value(schema: Schema) -> str:
         case "array":
             return f"list of: {_value(schema['items'])}"
         case "integer" | "number" as name:
-            return ", ".join([name, *_bounds(schema)])
+            limits = {word: schema[key] for key, word in _BOUNDS.items() if key in schema}
+            said = (f"{word} {limit:,}".removesuffix(".0") for word, limit in limits.items())
+            return ", ".join([name, *said])
         case "string" if "pattern" in schema:
             return "text that fits `" + schema["pattern"].replace("|", "\\|") + "`"
         case "string":
@@ -209,19 +154,6 @@ def _value(schema: Schema) -> str:
         case "null":
             return "`null`"
     return "mapping"
-
-
-def _bounds(schema: Schema) -> Iterator[str]:
-    words = {
-        "minimum": "at least",
-        "exclusiveMinimum": "above",
-        "maximum": "at most",
-        "exclusiveMaximum": "below",
-    }
-    for key, word in words.items():
-        if key in schema:
-            limit = schema[key]
-            yield f"{word} {f'{limit:,.0f}' if float(limit).is_integer() else limit}"
 
 
 def _code(value: Any) -> str:

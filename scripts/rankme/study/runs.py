@@ -15,23 +15,19 @@ from typing import Any, TypeVar
 from pydantic import SerializeAsAny
 
 from rankme.errors import UserError, unknown
-from rankme.study.choices import encoders, methods
+from rankme.study.choices import encoder_settings, methods
 from rankme.study.datasets import Source, from_json
-from rankme.study.identity import DIGITS, digest, introduced, plain, revived
-from rankme.study.settings import (
-    Augmentation,
-    EncoderSettings,
-    Projector,
-    Seed,
-    Settings,
-    Training,
-)
+from rankme.study.identity import digest, plain, revived
+from rankme.study.settings import Augmentation, EncoderSettings, Projector, Seed, Settings, Training
 from rankme.study.study import MethodEntry, Study
 
 _S = TypeVar("_S", bound=Settings)
 
 DEFAULT, GRID = "default", "grid"
 """What a run is of that no sweep of one hyperparameter reaches."""
+
+DIGITS = 8
+"""Hexadecimal digits of the hash in a run's name."""
 
 
 class RunSettings(Settings):
@@ -105,7 +101,7 @@ def points(entry: MethodEntry) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def default_point(study: Study, entry: MethodEntry) -> dict[str, Any]:
     """Every hyperparameter at a method's default point; only there a run has `default_seeds`."""
-    return {**dict(study.training), **dict(entry.hyperparameters), **entry.default}
+    return {**dict(study.training), **entry.default}
 
 
 def run_settings(study: Study, entry: MethodEntry) -> RunSettings:
@@ -148,17 +144,15 @@ def run_from_json(run: str | Mapping[str, Any]) -> RunSettings:
     """
     try:
         given = dict(json.loads(run) if isinstance(run, str) else run)
-        method, encoder = given["method"], dict(given["encoder"])
-        name = encoder.setdefault("name", introduced(EncoderSettings.model_fields["name"]))
+        method, encoder = given["method"], given["encoder"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"run: is not the settings of a run ({error!r})") from error
-    for key, wanted, known in (("method", method, methods()), ("encoder.name", name, encoders())):
-        if wanted not in list(known):
-            raise UserError(unknown(f"run.{key}", wanted, known))
+    if method not in list(methods()):
+        raise UserError(unknown("run.method", method, methods()))
     own = methods()[method].hyperparameters
     sections = {
         "hyperparameters": revived(own, given.get("hyperparameters", {}), "run.hyperparameters"),
-        "encoder": revived(encoders()[name], encoder, "run.encoder"),
+        "encoder": encoder_settings(encoder, "run.encoder", revived),
         "source": from_json(Source, given.get("source"), "run.source"),
     }
     return revived(RunSettings, {**given, **sections}, "run")

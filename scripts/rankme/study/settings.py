@@ -5,25 +5,23 @@ file; see `rankme.plugins`. The schemas for editors and config/README.md are mad
 by `python -m rankme.study.reference`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
+
+_T = TypeVar("_T")
 
 Layer = Literal["representation", "embedding"]
 """What a model makes of an image: the encoder's output, or the projector's."""
 
 
 class Settings(BaseModel):
-    """A section of a study.
-
-    Strict: no text is a number, and `true` is none. A key whose default is changed later keeps the
-    old one, as `key(0.2, "...", introduced=0.1)`, so that no run gets another name; see
-    `rankme.study.identity`.
-    """
+    """A section of a study. Strict: no text is a number, and `true` is none."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
@@ -37,35 +35,33 @@ WORDS = ("introduced", "needs", "within")
 def key(default: Any, meaning: str, **bounds: Any) -> Any:
     """A key of a section: its default (`...` for none), what it means, and pydantic's bounds.
 
-    Beside bounds there may be `introduced`, the default of old, where it has been changed since;
-    `needs`, a key of the same section without which this one has no effect; and `within`, a range
-    of the config that the value divides.
+    Beside bounds there may be `introduced`, the default of old, where it has been changed since, so
+    that no run gets another name (see `rankme.study.identity`); `needs`, a key of the section that
+    must not be 0 for this one to have an effect; `within`, a range of the config that it divides.
     """
-    words: Any = {name: bounds.pop(name) for name in WORDS if name in bounds}
-    return Field(default, description=meaning, json_schema_extra=words or None, **bounds)
+    extra: Any = {name: bounds.pop(name) for name in WORDS if name in bounds}
+    return Field(default, description=meaning, json_schema_extra=extra or None, **bounds)
+
+
+def words(field: FieldInfo) -> dict[str, Any]:
+    """What a key says by the words that `key` takes beside bounds."""
+    extra = field.json_schema_extra
+    return extra if isinstance(extra, dict) else {}
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What a type cannot say of a value, beside the type in its annotation.
+class Rule(AfterValidator):
+    """What a type cannot say of a value: a function that returns it, or raises ValueError.
 
-    Attributes:
-        check: returns the value, or raises ValueError with what is wrong with it.
-        schema: the same in JSON Schema, as far as it can say it.
+    `schema` is the same in JSON Schema, as far as it can be said there.
     """
 
-    check: Callable[[Any], Any]
     schema: Mapping[str, Any] = field(default_factory=dict)
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
     def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {**handler(schema), **self.schema}
+        return {**handler(core), **self.schema}
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -96,6 +92,7 @@ List = Field(strict=False)
 Distinct = Rule(_distinct, {"uniqueItems": True})
 Rising = Rule(_rising)
 WithMainReadout = Rule(_with_main_readout, {"contains": {"const": MAIN_READOUT}})
+Several = Annotated[tuple[_T, ...], List, Field(min_length=1), Distinct]
 
 Name = Annotated[str, Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, le=4294967295)]
@@ -238,10 +235,7 @@ class Probe(Settings):
         " literature.",
     )
     readouts: Annotated[
-        tuple[Literal["linear", "embedding", "knn", "mlp"], ...],
-        List,
-        Distinct,
-        WithMainReadout,
+        tuple[Literal["linear", "embedding", "knn", "mlp"], ...], List, Distinct, WithMainReadout
     ] = key(
         ("linear", "embedding", "knn", "mlp"),
         "What is read from the features; linear is always among it. linear = linear head on the"
@@ -253,12 +247,12 @@ class Probe(Settings):
         (8, 16, 24), "Epochs after which the learning rate falls to a tenth."
     )
     batch_size: int = key(256, "Images a step.", ge=1, le=1048576)
-    lr: Annotated[
-        tuple[Annotated[float, Field(gt=0)], ...], List, Field(min_length=1), Distinct
-    ] = key((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), "Learning rates to choose from.")
-    weight_decay: Annotated[
-        tuple[Annotated[float, Field(ge=0)], ...], List, Field(min_length=1), Distinct
-    ] = key((0.0, 0.0005, 0.005), "Weight decays to choose from.")
+    lr: Several[Annotated[float, Field(gt=0)]] = key(
+        (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), "Learning rates to choose from."
+    )
+    weight_decay: Several[Annotated[float, Field(ge=0)]] = key(
+        (0.0, 0.0005, 0.005), "Weight decays to choose from."
+    )
     validation_fraction: float = key(
         0.2,
         "Part of the target's training images on which learning rate, decay and k are chosen.",
@@ -268,9 +262,9 @@ class Probe(Settings):
     seed: Seed = key(
         0, "Seed of the split, the order of the images, initial weights and augmentation."
     )
-    knn_k: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], List, Field(min_length=1), Distinct
-    ] = key((1, 5, 10, 20, 50, 100, 200), "Numbers of nearest neighbours to choose from.")
+    knn_k: Several[Annotated[int, Field(ge=1)]] = key(
+        (1, 5, 10, 20, 50, 100, 200), "Numbers of nearest neighbours to choose from."
+    )
     mlp_width: int = key(512, "Units of each of the two hidden layers of the MLP.", ge=1, le=65536)
     crop_scale: CropScale = key(
         (0.08, 1.0),

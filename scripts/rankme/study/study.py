@@ -1,6 +1,5 @@
 """A study: one source, its targets, and the methods with their hyperparameters."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +7,7 @@ from pydantic import Field, SerializeAsAny, SkipValidation
 
 from rankme.study.choices import has_labels, methods
 from rankme.study.datasets import Declaration
-from rankme.study.identity import as_json, digest, plain
+from rankme.study.identity import digest, plain
 from rankme.study.places import Compute, Pathvars, Tracking
 from rankme.study.settings import (
     Augmentation,
@@ -20,6 +19,7 @@ from rankme.study.settings import (
     Rank,
     Seed,
     Settings,
+    Several,
     Training,
     key,
 )
@@ -27,13 +27,13 @@ from rankme.study.settings import (
 Values = SkipValidation[tuple[Any, ...]]
 """Of one hyperparameter; checked by the class that declares it."""
 
-Form = Callable[[Settings], Mapping[str, Any]]
-"""Settings as JSON values."""
+RECORD = "STUDY"
+"""What the record of a study says that it is."""
 
-_PLACES = ("pathvars", "compute", "tracking")
+_OF_NO_RESULT = ("study", "pathvars", "compute", "tracking")
 """Sections that decide no result."""
 
-_OF_NO_RESULT = ("root", "archive", "licence", "description")
+_OF_NO_PIXEL = ("root", "archive", "licence", "description")
 """Keys of a dataset that decide none."""
 
 
@@ -55,21 +55,17 @@ class MethodEntry(Settings):
     def hyperparameters(self) -> Settings:
         """The method's own at its default point."""
         kind = methods()[self.name].hyperparameters
-        return kind(
-            **{name: self.default[name] for name in kind.model_fields.keys() & self.default}
-        )
+        return kind(**{name: self.default[name] for name in kind.model_fields})
 
-    def record(self, form: Form) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """The entry as JSON values, without regard to the order of its keys and numbers."""
-        own = self.hyperparameters
-        training = {k: as_json(v) for k, v in self.default.items() if k in Training.model_fields}
-        lists = {"sweeps": self.sweeps, "grid": self.grid}
+        training = {k: v for k, v in self.default.items() if k in Training.model_fields}
         ordered = {
-            part: {name: _ordered(values) for name, values in sorted(found.items())}
-            for part, found in lists.items()
-            if found
+            part: {name: _ordered(values) for name, values in sorted(lists.items())}
+            for part, lists in (("sweeps", self.sweeps), ("grid", self.grid))
         }
-        return {"name": self.name, "default": {**training, **form(own)}, **ordered}
+        usual = {**training, **plain(self.hyperparameters)}
+        return plain(self.model_copy(update={"default": usual, **ordered}))
 
 
 class Study(Settings):
@@ -90,9 +86,7 @@ class Study(Settings):
     targets: Annotated[tuple[str, ...], List, Distinct] = key(
         ..., "Datasets to evaluate on; the source is always evaluated as well."
     )
-    seeds: Annotated[tuple[Seed, ...], List, Field(min_length=1), Distinct] = key(
-        (0,), "Seeds of every point."
-    )
+    seeds: Several[Seed] = key((0,), "Seeds of every point.")
     default_seeds: Annotated[tuple[Seed, ...], List, Distinct] = key(
         (), "Further seeds of each method's default point, to measure the noise between seeds."
     )
@@ -126,30 +120,29 @@ class Study(Settings):
     def record(self) -> dict[str, Any]:
         """The study as its results know it: a config again, of all that decides a result.
 
-        Every value is written out, so that the record means the same when a default has changed.
-        Where files lie, where and with what it is computed, and the order of sweeps decide none.
+        It is in the JSON form, so that a key which is added later changes no record, and
+        `rankme.study.config` reads what is absent as it was meant. Where files lie, where and with
+        what it is computed, and the order of sweeps decide no result.
         """
-        return {"study": self.study, **self._content(lambda part: part.model_dump(mode="json"))}
+        return {"artefact": RECORD, "study": self.study, **self._content()}
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that decides a result; of JSON forms, so that a new key changes none."""
-        return digest(self._content(plain))
+        """SHA-256 of all that decides a result."""
+        return digest(self._content())
 
-    def _content(self, form: Form) -> dict[str, Any]:
-        sections = self.model_copy(update={"datasets": {}, "methods": ()})
-        kept = {key: value for key, value in form(sections).items() if key not in _PLACES}
-        declarations = {name: form(self.datasets[name]) for name in self.evaluation_datasets}
-        return {key: value for key, value in kept.items() if key != "study"} | {
-            "datasets": {
-                name: {key: value for key, value in given.items() if key not in _OF_NO_RESULT}
-                for name, given in declarations.items()
-            },
-            "methods": [entry.record(form) for entry in self.methods],
+    def _content(self) -> dict[str, Any]:
+        content = plain(self.model_copy(update={"methods": ()}))
+        datasets = {
+            name: {key: value for key, value in declaration.items() if key not in _OF_NO_PIXEL}
+            for name, declaration in content["datasets"].items()
         }
+        entries = [entry.record() for entry in self.methods]
+        kept = {key: value for key, value in content.items() if key not in _OF_NO_RESULT}
+        return {**kept, "datasets": datasets, "methods": entries}
 
 
-def _ordered(values: tuple[Any, ...]) -> list[Any]:
+def _ordered(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Numbers in rising order, anything else as it stands."""
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    return sorted(values) if numbers else as_json(values)
+    return tuple(sorted(values)) if numbers else values

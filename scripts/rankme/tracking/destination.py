@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from pathlib import Path
 
 from rankme.artefacts import Tree
 from rankme.errors import UserError
@@ -14,9 +13,9 @@ LIVE = "RANKME_LIVE"
 """Environment variable that names the study of a run which reports while it trains."""
 
 
-def destination(results: Path) -> str:
+def destination(tree: Tree) -> str:
     """MLFLOW_TRACKING_URI, which the workflow sets to `tracking.uri`; else SQLite in the tree."""
-    return os.environ.get(URI) or f"sqlite:///{Tree(results.absolute()).tracking / 'mlflow.db'}"
+    return os.environ.get(URI) or f"sqlite:///{tree.tracking.absolute() / 'mlflow.db'}"
 
 
 def require_address(uri: str) -> None:

@@ -47,11 +47,7 @@ def reported(run: RunSettings, folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 reporter.stdin.close()  # type: ignore[union-attr]
-            _let_go(reporter)
-
-
-def _let_go(reporter: "subprocess.Popen[bytes]") -> None:
-    try:
-        reporter.wait(FAREWELL_SECONDS)
-    except subprocess.TimeoutExpired:
-        reporter.kill()
+            try:
+                reporter.wait(FAREWELL_SECONDS)
+            except subprocess.TimeoutExpired:
+                reporter.kill()

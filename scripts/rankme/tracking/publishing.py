@@ -8,13 +8,14 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mlflow.entities import Run as StoredRun
 
 from rankme.artefacts import Tree
 from rankme.errors import UserError
@@ -26,12 +27,6 @@ from rankme.study.study import Study
 from rankme.tracking.record import Record, run_key, run_record, summary_record
 from rankme.tracking.store import Store, alone, explained, opened, write_beside
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run as StoredRun
-
-    _Work = tuple[Run, Sequence[StoredRun]]
-    _Packed = tuple[str, str, str, Sequence[StoredRun]]
-
 logger = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 10.0
@@ -41,17 +36,13 @@ _RUNS_A_WORKER = 100
 
 _RUNS_A_TURN = 10
 
+_Recorder = Callable[[Run], Record]
+_Packed = tuple[str, str, str, Sequence[StoredRun]]
+
 
 @dataclass(frozen=True)
 class Publication:
-    """What is published.
-
-    Attributes:
-        study: of which.
-        runs: its runs, in order.
-        results: the results tree.
-        models: whether models are among the artefacts.
-    """
+    """What is published: a study of a results tree, all its runs in order, and models if asked."""
 
     study: Study
     runs: Sequence[Run]
@@ -75,14 +66,14 @@ class Publication:
         """
         summary = summary_record(self._publisher(), self.study, self.runs, self.results)
         here = alone(Tree(self.results).tracking / ".publish.lock")
-        with here, opened(uri, self.study.study, self.results) as store:
+        with here, opened(uri, self.study.study, Tree(self.results)) as store:
             known = store.records()
             work = [(run, known.get(run_key(run.method, run.name), [])) for run in self.runs]
             workers = min(workers, len(work) // _RUNS_A_WORKER)
             if workers > 1:
                 sent = self._shared(work, uri, workers)
             else:
-                sent = (store.send(self._sender.record(run), known) for run, known in work)
+                sent = (store.send(self._recorder(run), known) for run, known in work)
             outcomes = Counter(self._told(sent))
             outcomes[store.send(summary, known.get(summary.key, []))] += 1
             if outcomes["created"]:
@@ -90,16 +81,19 @@ class Publication:
         return outcomes
 
     @property
-    def _sender(self) -> "_Sender":
-        datasets = tuple(self.study.evaluation_datasets)
-        return _Sender(self.study.study, datasets, self.results, self.models)
+    def _recorder(self) -> _Recorder:
+        """What makes records of runs; it holds plain values, and so travels to other processes."""
+        datasets = self.study.evaluation_datasets
+        return partial(run_record, results=self.results, datasets=datasets, models=self.models)
 
-    def _shared(self, work: Iterable["_Work"], uri: str, workers: int) -> Iterator[str]:
+    def _shared(
+        self, work: Iterable[tuple[Run, list[StoredRun]]], uri: str, workers: int
+    ) -> Iterator[str]:
         """The outcome of each run, sent by several processes."""
         # A forked process would share the connections of this one, and keep its locks beyond it.
         spawn = multiprocessing.get_context("spawn")
         packed = ((run.name, run.sweep, canonical(run.settings), known) for run, known in work)
-        send = partial(_send, self._sender, uri)
+        send = partial(_send, self._recorder, uri, self.study.study, Tree(self.results))
         try:
             with ProcessPoolExecutor(workers, spawn, _begin, (uri,)) as pool:
                 yield from pool.map(send, packed, chunksize=_RUNS_A_TURN)
@@ -122,7 +116,7 @@ class Publication:
         A request that was sent again after its answer was lost is settled here, too.
         """
         doubled = {key: known for key, known in store.records().items() if len(known) > 1}
-        for record in (*map(self._sender.record, self.runs), summary) if doubled else ():
+        for record in (*map(self._recorder, self.runs), summary) if doubled else ():
             if record.key in doubled:
                 store.send(record, doubled[record.key])
 
@@ -133,19 +127,6 @@ class Publication:
             place = f"{socket.gethostname()}:{self.results.absolute()}"
             write_text(file, hashlib.sha256(place.encode()).hexdigest()[:32] + "\n")
         return file.read_text().strip()
-
-
-@dataclass(frozen=True)
-class _Sender:
-    """What makes records of runs; plain values, so that it travels to other processes."""
-
-    study: str
-    datasets: tuple[str, ...]
-    results: Path
-    models: bool
-
-    def record(self, run: Run) -> Record:
-        return run_record(run, self.results, self.datasets, self.models)
 
 
 def _begin(uri: str) -> None:
@@ -164,12 +145,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _send(sender: _Sender, uri: str, packed: "_Packed") -> str:
+def _send(recorder: _Recorder, uri: str, study: str, tree: Tree, packed: _Packed) -> str:
     """In a worker: send one run, of which the store has these records."""
     name, sweep, settings, known = packed
     with explained(uri):
-        store = _store(uri, sender.study, sender.results)
-        return store.send(sender.record(Run(name, sweep, run_from_json(settings))), known)
+        run = Run(name, sweep, run_from_json(settings))
+        return _store(uri, study, tree).send(recorder(run), known)
 
 
 _store = cache(Store)

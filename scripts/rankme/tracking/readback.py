@@ -6,7 +6,9 @@ They come from the database alone (see `documents`), so no artefact and no machi
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from mlflow.entities import Run as StoredRun
 
 from rankme.artefacts import Tree
 from rankme.errors import UserError, choices
@@ -19,32 +21,28 @@ from rankme.tracking import documents
 from rankme.tracking.record import SUMMARY, run_key
 from rankme.tracking.store import everything
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run as StoredRun
-
-
-@dataclass(frozen=True)
-class StoredResult:
-    """A run, and its records."""
-
-    run: Run
-    ranks: dict[str, Any]
-    accuracies: dict[str, dict[str, Any]]
-
-    def write(self, results: Path) -> None:
-        """Write RANKME_EVAL and every ACCURACY into a results tree."""
-        files = Tree(results).run(self.run.method, self.run.name)
-        write_json(files.ranks, self.ranks)
-        for dataset, accuracy in self.accuracies.items():
-            write_json(files.dataset(dataset).accuracy, accuracy)
-
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """A study as one results tree has published it, and its runs in order."""
+    """A study as one results tree has published it.
+
+    Attributes:
+        study: the study.
+        runs: its runs, in order.
+        records: of each run, RANKME_EVAL and the ACCURACY of each dataset.
+    """
 
     study: Study
-    runs: list[StoredResult]
+    runs: list[Run]
+    records: list[dict[str, Any]]
+
+    def write(self, results: Path) -> None:
+        """Write the records into a results tree."""
+        for run, found in zip(self.runs, self.records, strict=True):
+            files = Tree(results).run(run.method, run.name)
+            write_json(files.ranks, found["RANKME_EVAL"])
+            for dataset, accuracy in found["ACCURACY"].items():
+                write_json(files.dataset(dataset).accuracy, accuracy)
 
 
 def read_back(uri: str, names: Sequence[str] = ()) -> list[StoredStudy]:
@@ -69,31 +67,30 @@ def read_back(uri: str, names: Sequence[str] = ()) -> list[StoredStudy]:
     return [study for name in names or stored for study in _studies(name, stored[name])]
 
 
-def _studies(name: str, records: Mapping[str, "StoredRun"]) -> Iterator[StoredStudy]:
-    summaries = [record for key, record in records.items() if key.startswith(f"{SUMMARY}/")]
+def _studies(name: str, records: Mapping[str, StoredRun]) -> Iterator[StoredStudy]:
+    summaries = sorted(
+        (record.info.start_time, record.info.run_id, key)
+        for key, record in records.items()
+        if key.startswith(f"{SUMMARY}/")
+    )
     if not summaries:
         raise UserError(f"the study {name!r} was not published to its end; publish it again")
-    for summary in sorted(summaries, key=lambda run: (run.info.start_time, run.info.run_id)):
-        found = _documents(name, summary)
-        runs = [_result(name, records, *run) for run in found["runs"]]
-        yield StoredStudy(load_study(found["config"]), runs)
+    for _, _, summary in summaries:
+        about = _documents(name, records, summary)
+        keys = [run_key(method, run) for method, run, _ in about["runs"]]
+        found = [_documents(name, records, key) for key in keys]
+        runs = [
+            Run(run, sweep, run_from_json(of_run["RANKME_EVAL"]["run"]))
+            for (_, run, sweep), of_run in zip(about["runs"], found, strict=True)
+        ]
+        yield StoredStudy(load_study(about["config"]), runs, found)
 
 
-def _result(
-    study: str, records: Mapping[str, "StoredRun"], method: str, name: str, sweep: str
-) -> StoredResult:
-    record = records.get(run_key(method, name))
-    found = _documents(study, record) if record else {}
-    if not found:
-        raise UserError(
-            f"the run {method} {name} of study {study!r} is not whole; publish it again"
-        )
-    ranks = found["RANKME_EVAL"]
-    return StoredResult(Run(name, sweep, run_from_json(ranks["run"])), ranks, found["ACCURACY"])
-
-
-def _documents(study: str, record: "StoredRun") -> dict[str, Any]:
+def _documents(study: str, records: Mapping[str, StoredRun], key: str) -> dict[str, Any]:
     try:
-        return documents.unpack(record.data.tags)
+        found = documents.unpack(records[key].data.tags) if key in records else {}
     except ValueError as error:
-        raise UserError(f"study {study!r}: {error}; publish it again") from error
+        raise UserError(f"{key} of study {study!r}: {error}; publish it again") from error
+    if not found:
+        raise UserError(f"the run {key} of study {study!r} is not whole; publish it again")
+    return found

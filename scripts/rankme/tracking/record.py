@@ -12,6 +12,7 @@ Everything in the database is told apart by its kind:
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,9 +32,8 @@ DIGEST = "rankme.digest"
 SUMMARY = "summary"
 """First part of the key of the record that holds a study's tables and figures."""
 
-_STATUS = {"completed": "FINISHED", "diverged": "FAILED", "collapsed": "FAILED"}
 _CURVES = ("loss", "lr", "rankme", "rank_seconds", "views_per_second")
-_NO_METRIC = ("eps", "provenance", "per_class", "head", "format", "confidence")
+_NO_METRIC = ("eps", "provenance", "per_class", "head", "format", "confidence", "readouts")
 _LONGEST_VALUE = 6000
 """Characters of a param; of a tag MLflow allows more."""
 
@@ -55,13 +55,11 @@ class Record:
         key: tells it from the other records of its experiment.
         name: what the page of the store shows.
         status: FINISHED or FAILED (diverged, collapsed) or RUNNING, as MLflow names it.
-        started: seconds since 1970, as far as the files tell.
-        seconds: duration.
+        started, seconds: since 1970, as far as the files tell, and from there on.
         params: settings.
         tags: all but the digest.
-        metrics: name -> value.
-        curves: name -> points.
-        files: path among the artefacts -> file.
+        metrics, curves: their values and points, by name.
+        files: those among the artefacts, by their path there.
     """
 
     key: str
@@ -92,8 +90,6 @@ def run_record(run: Run, results: Path, datasets: Sequence[str], models: bool) -
     """The record of a finished run.
 
     Args:
-        run: a run of the study.
-        results: the results tree.
         datasets: what it is evaluated on; one without labels has no accuracy.
         models: whether the model is among the artefacts.
 
@@ -103,23 +99,22 @@ def run_record(run: Run, results: Path, datasets: Sequence[str], models: bool) -
     files = Tree(results).run(run.method, run.name)
     model = read_metadata(files.model, "PRETRAINED_MODEL")
     ranks = read_record(files.ranks, "RANKME_EVAL")
-    probed = {name: files.dataset(name).accuracy for name in datasets}
-    probed = {name: file for name, file in probed.items() if file.exists()}
+    ranked = {name: ranks["datasets"][name] for name in datasets if name in ranks["datasets"]}
+    probed = {name: file for name in datasets if (file := files.dataset(name).accuracy).exists()}
     accuracies = {name: read_record(file, "ACCURACY") for name, file in probed.items()}
     sent = [files.ranks, files.log, *probed.values(), *([files.model] if models else [])]
     seconds = model["provenance"]["seconds"]
     return Record(
         key=run_key(run.method, run.name),
         name=run.name,
-        status=_STATUS[model["status"]],
+        status="FINISHED" if model["status"] == "completed" else "FAILED",
         started=files.model.stat().st_mtime - seconds,
         seconds=seconds,
         params=params(run.settings),
-        tags=about(run.method, model["status"])
-        | {"sweep": run.sweep}
-        | dict(_provenance(model))
+        tags={"method": run.method, "status": model["status"], "sweep": run.sweep}
+        | _provenance(model)
         | documents.pack({"RANKME_EVAL": ranks, "ACCURACY": accuracies}),
-        metrics=dict(_rank_metrics(ranks, datasets)) | dict(_accuracy_metrics(accuracies)),
+        metrics=_metrics(ranked, accuracies),
         curves=curves(files.log),
         files={file.relative_to(files.folder).as_posix(): file for file in sent},
     )
@@ -130,9 +125,7 @@ def summary_record(publisher: str, study: Study, runs: Sequence[Run], results: P
 
     Args:
         publisher: tells this results tree from others that publish in the same experiment.
-        study: of which it is.
-        runs: its runs, in order.
-        results: the results tree.
+        runs: all of the study, in order.
 
     Raises:
         UserError: a table is of another study, or does not say of which; the message names it.
@@ -161,15 +154,10 @@ def summary_record(publisher: str, study: Study, runs: Sequence[Run], results: P
     )
 
 
-def about(method: str, status: str) -> dict[str, str]:
-    """Tags that a run has from its first second on."""
-    return {"method": method, "status": status}
-
-
 def params(settings: RunSettings) -> dict[str, str]:
     """Settings of a run, flat: `training.lr`; a list is JSON."""
-    flat = dict(_leaves(settings.model_dump(mode="json"), ""))
-    return {name: _text(value)[:_LONGEST_VALUE] for name, value in flat.items()}
+    flat = _leaves(settings.model_dump(mode="json"))
+    return {".".join(keys): _text(value)[:_LONGEST_VALUE] for keys, value in flat}
 
 
 def curves(log: Path) -> dict[str, list[Point]]:
@@ -178,62 +166,54 @@ def curves(log: Path) -> dict[str, list[Point]]:
     Raises:
         UserError: the file is missing or invalid.
     """
-    found: dict[str, list[Point]] = {f"training/{column}": [] for column in _CURVES}
+    found = defaultdict(list)
     for row in read_training_log(log):
         for column in _CURVES:
-            value = getattr(row, column)
-            if value is not None:
+            if (value := getattr(row, column)) is not None:
                 found[f"training/{column}"].append(Point(row.epoch, float(value), row.seconds))
-    return {name: points for name, points in found.items() if points}
+    return dict(found)
 
 
-def _provenance(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _provenance(model: Mapping[str, Any]) -> dict[str, str]:
     """What made the weights, a tag each; the digests of the code's files in one."""
-    made_by = dict(model["provenance"])
-    code = made_by.pop("code")
     copied = ("step", "steps", "precision", "dataset_digest", "weights_sha256")
-    known = made_by | {key: model[key] for key in copied if key in model}
-    for name, value in _leaves(known, "provenance"):
-        yield name, _text(value)
-    yield "provenance.code", json.dumps(code)[:_LONGEST_VALUE]
+    known = model["provenance"] | {key: model[key] for key in copied if key in model}
+    tags = {".".join(keys): _text(value) for keys, value in _leaves(known, skip=("code",))}
+    tags["code"] = json.dumps(model["provenance"]["code"])[:_LONGEST_VALUE]
+    return {f"provenance.{name}": text for name, text in tags.items()}
 
 
-def _rank_metrics(ranks: Mapping[str, Any], datasets: Sequence[str]) -> Iterator[tuple[str, float]]:
-    """Every measure of every layer on every dataset; one that could not be computed is left out."""
-    for dataset in datasets:
-        for layer, measured in ranks["datasets"].get(dataset, {}).items():
-            if isinstance(measured, dict):
-                yield from _numbers(measured, f"rank/{dataset}/{layer}")
-
-
-def _accuracy_metrics(accuracies: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def _metrics(ranks: Mapping[str, Any], accuracies: Mapping[str, Any]) -> dict[str, float]:
+    """Every measure on every dataset; one that could not be computed is left out."""
+    places = {f"rank/{name}": layers for name, layers in ranks.items()}
     for dataset, accuracy in accuracies.items():
-        others = accuracy.get("readouts", {})
-        for readout, measured in {"linear": accuracy, **others}.items():
-            own = {key: value for key, value in measured.items() if key != "readouts"}
-            yield from _numbers(own, f"accuracy/{dataset}/{readout}")
+        readouts = {"linear": accuracy, **accuracy.get("readouts", {})}
+        places |= {f"accuracy/{dataset}/{name}": found for name, found in readouts.items()}
+    return {
+        name: number for place, found in places.items() for name, number in _numbers(found, place)
+    }
 
 
 def _numbers(measured: Mapping[str, Any], place: str) -> Iterator[tuple[str, float]]:
     """Numbers of a record at any depth, settings and counts of single classes left out."""
-    for key, value in measured.items():
-        if key in _NO_METRIC:
-            continue
-        name = f"{place}/{key}"
-        if isinstance(value, Mapping):
-            yield from _numbers(value, name)
-        elif key == "interval" and value:
+    for keys, value in _leaves(measured, skip=_NO_METRIC):
+        name = "/".join((place, *keys))
+        if keys[-1:] == ("interval",) and value:
             yield from ((f"{name}_low", float(value[0])), (f"{name}_high", float(value[1])))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield name, float(value)
 
 
-def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+def _leaves(
+    value: Any, keys: tuple[str, ...] = (), skip: Sequence[str] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Keys that lead to the ends of nested mappings, and the values there."""
     if not isinstance(value, Mapping):
-        yield place, value
+        yield keys, value
         return
     for key, item in value.items():
-        yield from _leaves(item, f"{place}.{key}" if place else key)
+        if key not in skip:
+            yield from _leaves(item, (*keys, key), skip)
 
 
 def _text(value: Any) -> str:

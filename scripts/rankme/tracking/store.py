@@ -34,7 +34,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
-from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from rankme.artefacts import Tree
@@ -55,7 +54,7 @@ mlflow.store.db.utils.MAX_RETRY_COUNT = 3
 _PAGE = 200
 _OWN_TAGS = (documents.PREFIX, "provenance.")
 _CURVES = "training/"
-_OWN_METRICS = (_CURVES, "rank/", "accuracy/")
+_OWN_METRICS = ("rank/", "accuracy/")
 _TAKEN_AWAY = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST")
 _FAILURES = (
     MlflowException,
@@ -71,12 +70,12 @@ class Store:
     Args:
         uri: of the store.
         study: name of the experiment, made if there is none.
-        results: the results tree; the artefacts of a store without a server lie in it.
+        tree: the results tree; the artefacts of a store without a server lie in it.
     """
 
-    def __init__(self, uri: str, study: str, results: Path) -> None:
+    def __init__(self, uri: str, study: str, tree: Tree) -> None:
         self._client = MlflowClient(uri)
-        self._artefacts = Tree(results.absolute()).tracking / "artefacts"
+        self._artefacts = tree.tracking.absolute() / "artefacts"
         self._server = uri.startswith("http")
         experiment = self._experiment(study)
         self._experiment_id = experiment.experiment_id
@@ -85,7 +84,7 @@ class Store:
     def records(self, key: str | None = None) -> dict[str, list[StoredRun]]:
         """Key -> its records, all or those of one key; see `records_by_key`."""
         condition = "" if key is None else f"tags.`{RUN}` = '{key}'"
-        return records_by_key(search(self._client, self._experiment_id, condition))
+        return records_by_key(self._client, self._experiment_id, condition)
 
     def send(self, record: Record, known: Sequence[StoredRun]) -> str:
         """Make the record in the store that of the files.
@@ -151,15 +150,14 @@ class Store:
 
     def _stored(self, run: StoredRun) -> dict[str, dict[int, float]]:
         """Name -> step -> the value logged last; only training curves have other steps than 0."""
-        return {
-            name: self._curve(run, name) if name.startswith(_CURVES) else {0: value}
-            for name, value in run.data.metrics.items()
-            if name.startswith(_OWN_METRICS)
-        }
-
-    def _curve(self, run: StoredRun, name: str) -> dict[int, float]:
-        history = self._client.get_metric_history(run.info.run_id, name)
-        return {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
+        found = {}
+        for name, value in run.data.metrics.items():
+            if name.startswith(_CURVES):
+                history = self._client.get_metric_history(run.info.run_id, name)
+                found[name] = {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
+            elif name.startswith(_OWN_METRICS):
+                found[name] = {0: value}
+        return found
 
     def _experiment(self, name: str) -> Experiment:
         found = self._client.get_experiment_by_name(name) or self._new_experiment(name)
@@ -175,23 +173,21 @@ class Store:
         try:
             return self._client.get_experiment(self._client.create_experiment(name, place))
         except MlflowException as error:
-            made = self._client.get_experiment_by_name(name)  # By another machine, just now.
-            if made is None:
-                raise error
-            return made
+            if made := self._client.get_experiment_by_name(name):  # By another machine, just now.
+                return made
+            raise error
 
     def _is_here(self, location: str) -> bool:
         """Whether artefacts go into this tree, or to a place that is the same from everywhere."""
-        if "://" in location and not location.startswith("file:"):
-            return True
-        if location in (self._artefacts.as_uri(), str(self._artefacts)):
+        elsewhere = "://" in location and not location.startswith("file:")
+        if elsewhere or location in (self._artefacts.as_uri(), str(self._artefacts)):
             return True
         logger.warning("no artefacts are sent: those of this experiment lie in %s", location)
         return False
 
 
 @contextmanager
-def opened(uri: str, study: str, results: Path) -> Iterator[Store]:
+def opened(uri: str, study: str, tree: Tree) -> Iterator[Store]:
     """A study's experiment in a store; of all processes on a SQLite file, one at a time.
 
     Raises:
@@ -199,7 +195,7 @@ def opened(uri: str, study: str, results: Path) -> Iterator[Store]:
     """
     require_address(uri)
     with _one_at_a_time(sqlite_file(uri)), explained(uri):
-        yield Store(uri, study, results)
+        yield Store(uri, study, tree)
 
 
 @contextmanager
@@ -225,9 +221,9 @@ def everything(uri: str, names: Sequence[str] = ()) -> dict[str, dict[str, Store
         raise UserError(f"{label(uri)}: no such file")
     with explained(uri):
         client = MlflowClient(uri)
-        named = [client.get_experiment_by_name(name) for name in names]
-        experiments = [e for e in named if e] if names else pages(client.search_experiments)
-        found = {e.name: records_by_key(search(client, e.experiment_id)) for e in experiments}
+        named = map(client.get_experiment_by_name, names)
+        experiments = filter(None, named) if names else pages(client.search_experiments)
+        found = {e.name: records_by_key(client, e.experiment_id) for e in experiments}
     return {
         study: {key: runs[0] for key, runs in records.items()}
         for study, records in found.items()
@@ -235,23 +231,21 @@ def everything(uri: str, names: Sequence[str] = ()) -> dict[str, dict[str, Store
     }
 
 
-def records_by_key(runs: Iterable[StoredRun]) -> dict[str, list[StoredRun]]:
+def records_by_key(
+    client: MlflowClient, experiment_id: str, condition: str = ""
+) -> dict[str, list[StoredRun]]:
     """Key -> its records, in an order that everyone sees alike; more than one is a mishap."""
-    found = defaultdict(list)
     # Pages are counted from the newest run: a run made meanwhile shows one of them a second time.
+    runs = pages(partial(client.search_runs, [experiment_id], condition))
     once = {run.info.run_id: run for run in runs}
+    found = defaultdict(list)
     for _, run in sorted(once.items()):
         if RUN in run.data.tags:
             found[run.data.tags[RUN]].append(run)
     return dict(found)
 
 
-def search(client: MlflowClient, experiment_id: str, condition: str = "") -> Iterator[StoredRun]:
-    """Runs of an experiment that are not deleted."""
-    return pages(partial(client.search_runs, [experiment_id], condition))
-
-
-def pages(fetch: Callable[..., PagedList[Any]]) -> Iterator[Any]:
+def pages(fetch: Callable[..., Any]) -> Iterator[Any]:
     """All that a search of MLflow's finds, page by page."""
     token: str | None = ""
     while token is not None:
@@ -263,13 +257,19 @@ def pages(fetch: Callable[..., PagedList[Any]]) -> Iterator[Any]:
 def _new(
     record: Record, run: StoredRun, stored: Mapping[str, Mapping[int, float]]
 ) -> Iterator[Metric]:
-    """Points of curves, and single values, that are new or changed."""
+    """Points of curves, and single values, that are new or changed.
+
+    The time of a new one follows from the run's start, so that two who send the same point send
+    one; a changed one is dated now, since the latest is the one that counts.
+    """
     single = {name: [Point(0, v, record.seconds)] for name, v in record.metrics.items()}
     for name, points in {**record.curves, **single}.items():
         has = stored.get(name, {})
         for point in points:
             if has.get(point.step) != point.value:
-                yield Metric(name, point.value, _time(run, point, point.step in has), point.step)
+                measured = run.info.start_time + round(1000 * point.seconds)
+                shown = _now() if point.step in has else measured
+                yield Metric(name, point.value, shown, point.step)
 
 
 def _gone(record: Record, stored: Mapping[str, Mapping[int, float]]) -> Iterator[Metric]:
@@ -279,19 +279,12 @@ def _gone(record: Record, stored: Mapping[str, Mapping[int, float]]) -> Iterator
     for name, points in stored.items():
         for step, value in points.items():
             if step not in steps.get(name, ()) and not math.isnan(value):
-                yield Metric(name, math.nan, round(1000 * time.time()), step)
+                yield Metric(name, math.nan, _now(), step)
 
 
-def _time(run: StoredRun, point: Point, changed: bool) -> int:
-    """Milliseconds since 1970 of a point.
-
-    It follows from the run's start, so that two who send the same point send one; a changed value
-    is dated now, since the latest is the one that counts.
-    """
-    if changed:
-        return round(1000 * time.time())
-    start: int = run.info.start_time
-    return start + round(1000 * point.seconds)
+def _now() -> int:
+    """Milliseconds since 1970."""
+    return round(1000 * time.time())
 
 
 @contextmanager

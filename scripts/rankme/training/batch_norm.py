@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rankme.methods.gather import gather
 from rankme.training.distributed import sum_, world_size
 
 
@@ -36,7 +36,8 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
-            return super().forward(x)
+            own = self.running_mean, self.running_var, self.weight, self.bias
+            return F.batch_norm(x, *own, eps=self.eps)
         normalised, mean, variance = _Normalise.apply(x, self.weight, self.bias, self.eps)
         count = world_size() * x.numel() // x.shape[1]
         with torch.no_grad():
@@ -44,9 +45,6 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
             self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
             self.num_batches_tracked.add_(1)
         return normalised
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Any number of dimensions is fine."""
 
 
 class _Normalise(torch.autograd.Function):
@@ -57,9 +55,7 @@ class _Normalise(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         local = torch.stack(torch.var_mean(_exact(x), _all_but_channels(x), correction=0))
-        gathered = [torch.empty_like(local) for _ in range(world_size())]
-        dist.all_gather(gathered, local)
-        variances, means = torch.stack(gathered, dim=1)
+        variances, means = gather(local[None]).unbind(1)
         mean = means.mean(0)
         variance = variances.mean(0) + means.var(0, correction=0)
         ctx.save_for_backward(x, weight, mean, torch.rsqrt(variance + eps))

@@ -8,10 +8,12 @@ its tensors and if it belongs to this very run on this very dataset.
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from rankme.artefacts import load_tensors, read_metadata, save_model, weights_digest
@@ -34,7 +36,7 @@ class CheckpointStore:
     folder: Path
     identity: dict[str, Any]
 
-    def save(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    def save(self, tensors: Mapping[str, Tensor], progress: dict[str, Any]) -> None:
         """Write a new generation; `progress` holds plain JSON values."""
         stored = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
         metadata = {
@@ -49,15 +51,25 @@ class CheckpointStore:
             os.replace(current, previous)
         os.replace(coming, current)
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors (on the CPU) and progress of the newest good generation; None without one."""
-        for path in _generations(self.folder):
-            if not path.exists():
-                continue
+    def load(self, tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
+        """Overwrite tensors by the newest good generation; its progress, or None without one.
+
+        Raises:
+            UserError: it has other tensors.
+        """
+        for path in filter(Path.exists, _generations(self.folder)):
             try:
-                return self._read(path)
+                stored, progress = self._read(path)
             except (UserError, ValueError) as error:
                 logger.warning("checkpoint refused: %s", error)
+                continue
+            if stored.keys() != tensors.keys():
+                raise UserError(
+                    f"{path}: was written by other code and does not fit; delete it to start anew,"
+                    " or go on with the code that wrote it"
+                )
+            copy_into(tensors, stored)
+            return progress
         return None
 
     def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -76,6 +88,18 @@ def remove_checkpoints(folder: Path) -> None:
     for path in _generations(folder):
         path.unlink(missing_ok=True)
         path.with_name(f".{path.name}.partial").unlink(missing_ok=True)
+
+
+def copy_into(targets: Mapping[str, Tensor], sources: Mapping[str, Tensor]) -> None:
+    """Overwrite each target by the source of its name, whatever their devices and formats."""
+    with torch.no_grad():
+        for name, target in targets.items():
+            target.copy_(sources[name])
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with `<prefix>.` before each name."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def _generations(folder: Path) -> tuple[Path, Path, Path]:

@@ -30,19 +30,11 @@ def compile_network(
       float32, for 38 and 15 s of compilation;
     - on MPS, where torch.compile is a prototype;
     - in several processes, whose BatchNorm cuts the network into pieces.
-
-    Args:
-        method: whose network it is.
-        setting: True, False or "auto".
-        device: of the run.
-        schedule: of the run.
     """
-    if _pays(device, schedule) if setting == "auto" else setting:
+    if setting == "auto":
+        long = schedule.steps * schedule.batch_size >= REPAYING_IMAGES
+        able = find_spec("triton") is not None and shutil.which("cc") is not None
+        setting = device.type == "cuda" and world_size() == 1 and long and able
+    if setting:
         for network in method.networks():
             network.compile()
-
-
-def _pays(device: torch.device, schedule: Schedule) -> bool:
-    long = schedule.steps * schedule.batch_size >= REPAYING_IMAGES
-    able = find_spec("triton") is not None and shutil.which("cc") is not None
-    return device.type == "cuda" and world_size() == 1 and long and able

@@ -18,6 +18,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from rankme.errors import UserError, describe, one_line
 
@@ -98,11 +99,8 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
     gradients = [p.grad for p in parameters if p.grad is not None]
     if world_size() == 1 or not gradients:
         return
-    flat = sum_(torch.cat([g.reshape(-1) for g in gradients])).div_(world_size())
-    parts = flat.split([g.numel() for g in gradients])
-    torch._foreach_copy_(
-        gradients, [part.view(g.shape) for part, g in zip(parts, gradients, strict=True)]
-    )
+    flat = sum_(_flatten_dense_tensors(gradients)).div_(world_size())
+    torch._foreach_copy_(gradients, _unflatten_dense_tensors(flat, gradients))
 
 
 def maximum(*values: int) -> list[int]:

@@ -14,30 +14,25 @@ from rankme.methods.rank_regulariser import rank_penalty
 from rankme.study.runs import RunSettings
 from rankme.training import distributed
 from rankme.training.batch_norm import synchronise_batch_norm
+from rankme.training.checkpoint import prefixed
 from rankme.training.compilation import compile_network
 from rankme.training.optimizers import build_optimizer
 from rankme.training.precision import compute_dtype
 from rankme.training.schedule import Schedule
 from rankme.training.seeds import derive_seed
-from rankme.training.state import prefixed
 
 
 class Learner:
     """A run's method, untrained at first, with all it needs to learn.
 
-    Everything random is a function of (seed, step): the initial weights, the order of an epoch, the
-    augmentation of a batch.
-
-    Args:
-        run: its settings.
-        dataset: its "train" split is trained on.
-        device: to train on.
-        schedule: the run's course on this dataset.
+    It learns from the "train" split. Everything random is a function of (seed, step): the initial
+    weights, the order of an epoch, the augmentation of a batch.
 
     Attributes:
         method: encoder, projector and loss, in train mode.
         batches: the training images.
         dtype: of the forward and backward pass.
+        views: of an image in a step.
 
     Raises:
         UserError: the settings do not fit each other or the number of processes.
@@ -57,13 +52,9 @@ class Learner:
         self._optimizer = build_optimizer(self.method, settings)
         self._order = lru_cache(maxsize=1)(partial(epoch_order, len(train.labels), run.seed))
         views = self.method.views(run.augmentation, dataset.image_size)
+        self.views = len(views)
         self._augmenter = Augmenter(views, **dataset.normalisation)
         self._generator = torch.Generator()
-
-    @property
-    def view_count(self) -> int:
-        """Views of an image that a step makes."""
-        return len(self._augmenter.views)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that a step changes, itself and not a copy."""
@@ -75,7 +66,6 @@ class Learner:
     def step(self, step: int) -> Tensor:
         """Take a step, counted from 0 over the run, and return its loss; nothing here waits."""
         views, labels = self._batch(step)
-        self._optimizer.lr = self._schedule.rate(step)
         self._optimizer.zero_grad()
         reduced = self.dtype == torch.bfloat16
         with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
@@ -86,7 +76,7 @@ class Learner:
             loss = loss + training.rank_weight * penalty.to(loss)
         loss.backward()
         distributed.average_gradients(self._optimizer.parameters)
-        self._optimizer.step()
+        self._optimizer.step(self._schedule.rate(step))
         self.method.after_step(step, self._schedule.steps)
         return loss.detach()
 

@@ -5,32 +5,31 @@ machine with one number of threads; a run in several processes those of a run in
 rounding.
 """
 
-import json
 import logging
 import math
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from rankme.artefacts import LogRow, RunFiles, write_training_log
 from rankme.data.dataset import Dataset
-from rankme.errors import UserError
+from rankme.device import exact_convolutions
+from rankme.processes import is_first_process
 from rankme.study.identity import digest
 from rankme.study.runs import RunSettings
 from rankme.training import distributed
-from rankme.training.checkpoint import CheckpointStore
+from rankme.training.checkpoint import CheckpointStore, copy_into, prefixed
 from rankme.training.collapse import status_of
 from rankme.training.learner import Learner
 from rankme.training.monitor import RankMonitor
 from rankme.training.progress import Progress
 from rankme.training.schedule import Schedule
-from rankme.training.state import all_finite, copy_into, prefixed
 from rankme.training.stop import StopRequest, exit_code
 
 logger = logging.getLogger(__name__)
@@ -73,30 +72,20 @@ class Outcome:
 def pretrain(
     run: RunSettings, dataset: Dataset, device: torch.device, folder: Path, stop: StopRequest
 ) -> Outcome:
-    """Train a run to its end, from its checkpoint in `folder` if it has one there.
+    """Train a run on the "train" split to its end, from its checkpoint if `folder` has one.
 
-    Writes TRAINING_LOG into `folder` each epoch. The checkpoints stay until the caller has the
-    weights safely on disk and calls `remove_checkpoints`. Inside `distributed.process_group` all
-    processes take part and have the same outcome, and the first writes.
-
-    Args:
-        run: its settings.
-        dataset: its "train" split is trained on.
-        device: to train on.
-        folder: of the run.
-        stop: asked between two steps.
+    Writes TRAINING_LOG into `folder` each epoch, and asks `stop` between two steps. The checkpoints
+    stay until the caller has the weights safely on disk and calls `remove_checkpoints`. Inside
+    `distributed.process_group` all processes take part and have the same outcome, and the first
+    writes.
 
     Raises:
         UserError: the run does not fit the dataset or the number of processes.
         SystemExit: `stop` was requested of any process; a checkpoint is written and the code says
             which signal it was.
     """
-    # No choice of kernels by their timing and no TF32, so that runs repeat and float32 means it.
-    exact = torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    )
     current = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-    with exact, current:
+    with exact_convolutions(repeatable=True), current:
         return _Pretraining(run, dataset, device, folder).finish(stop)
 
 
@@ -123,7 +112,7 @@ class _Pretraining:
         self.epoch_seconds = 0.0
         self.seconds = 0.0
         weights = self.learner.method.state_dict()
-        self.last_finite = {name: tensor.clone() for name, tensor in weights.items()}
+        self.last_finite = {name: weight.clone() for name, weight in weights.items()}
         self.losses = torch.zeros(CHECK_STEPS, device=device)
         self.unread = 0
         self._resume()
@@ -131,9 +120,12 @@ class _Pretraining:
         self.lap_start = self.saved_at = time.perf_counter()
 
     def finish(self, stop: StopRequest) -> Outcome:
-        """Take all steps that are left."""
+        """Take all steps that are left; without any, TRAINING_LOG has a row for epoch 0."""
         if self.schedule.steps == 0:
-            return self._untrained()
+            self.epoch_seconds += self._lap()
+            rankme = self.monitor(self.learner.method)
+            self._record(None, rankme, self._lap())
+            return self._outcome("completed")
         while self.status is None:
             self._take_step()
             if self.step % CHECK_STEPS == 0 or self.step % self.schedule.epoch_steps == 0:
@@ -141,13 +133,6 @@ class _Pretraining:
             if self.status is None:
                 self._save_or_leave(stop)
         return self._outcome(self.status)
-
-    def _untrained(self) -> Outcome:
-        """The outcome of no training at all; TRAINING_LOG has a row for epoch 0."""
-        self.epoch_seconds += self._lap()
-        rankme = self.monitor(self.learner.method)
-        self._record(None, rankme, self._lap())
-        return self._outcome("completed")
 
     def _take_step(self) -> None:
         self.losses[self.unread] = self.learner.step(self.step)
@@ -157,9 +142,8 @@ class _Pretraining:
 
     def _read_losses(self) -> None:
         """Add the losses since the last reading to the epoch's; a bad one ends the run there."""
-        first = self.step - self.unread
         losses = distributed.sum_(self.losses[: self.unread] / distributed.world_size())
-        for number, loss in enumerate(losses.tolist(), start=first + 1):
+        for number, loss in enumerate(losses.tolist(), start=self.step - self.unread + 1):
             if not math.isfinite(loss):
                 self.status, self.step = "diverged", number
                 break
@@ -170,7 +154,7 @@ class _Pretraining:
         """See that all is finite and, if it is, keep the weights; close the epoch at its end."""
         self._read_losses()
         weights = self.learner.method.state_dict()
-        if self.status is None and any(distributed.maximum(not all_finite(weights))):
+        if self.status is None and any(distributed.maximum(not _all_finite(weights))):
             self.status = "diverged"
         if self.status is None and self.step % self.schedule.epoch_steps == 0:
             self._end_epoch()
@@ -195,7 +179,7 @@ class _Pretraining:
         """Add the epoch's row to TRAINING_LOG; `loss` is None in the epoch of a divergence."""
         epoch = math.ceil(self.step / self.schedule.epoch_steps)
         batches = self.step - max(0, epoch - 1) * self.schedule.epoch_steps
-        views = batches * self.schedule.batch_size * self.learner.view_count
+        views = batches * self.schedule.batch_size * self.learner.views
         row = LogRow(
             epoch=epoch,
             step=self.step,
@@ -207,7 +191,7 @@ class _Pretraining:
             seconds=round(self.seconds, 3),
         )
         self.history.append(row)
-        if distributed.is_first():
+        if is_first_process():
             write_training_log(RunFiles(self.folder).log, self.history)
 
     def _lap(self) -> float:
@@ -232,23 +216,21 @@ class _Pretraining:
         if self.status is not None:
             return
         self.epoch_seconds += self._lap()
-        if distributed.is_first():
-            self.store.save(self._tensors(), self._progress())
+        if is_first_process():
+            progress = {name: getattr(self, name) for name in _PROGRESS}
+            rows = [asdict(row) for row in self.history]
+            self.store.save(self._tensors(), {**progress, "history": rows})
         self._lap()
         self.saved_at = self.lap_start
 
     def _tensors(self) -> dict[str, Tensor]:
         return {**self.learner.tensors(), **prefixed("last_finite", self.last_finite)}
 
-    def _progress(self) -> dict[str, Any]:
-        progress = {name: getattr(self, name) for name in _PROGRESS}
-        return {**progress, "history": [asdict(row) for row in self.history]}
-
     def _resume(self) -> None:
         """Go on from the checkpoint, if there is one: the first process reads it for all."""
         with distributed.one_fate():
-            progress = self._load() if distributed.is_first() else None
-        progress = json.loads(distributed.exchange(json.dumps(progress))[0])
+            loaded = self.store.load(self._tensors()) if is_first_process() else None
+        progress = distributed.exchange(loaded)[0]
         if progress is None:
             return
         distributed.broadcast(self._tensors().values())
@@ -256,20 +238,6 @@ class _Pretraining:
             setattr(self, name, progress[name])
         self.history = [LogRow(**row) for row in progress["history"]]
         logger.info("resumed after step %d of %d", self.step, self.schedule.steps)
-
-    def _load(self) -> dict[str, Any] | None:
-        loaded = self.store.load()
-        if loaded is None:
-            return None
-        tensors, progress = loaded
-        own = self._tensors()
-        if own.keys() != tensors.keys():
-            raise UserError(
-                f"{self.folder}: the checkpoint there was written by other code and does not fit; "
-                "delete it to start anew, or go on with the code that wrote it"
-            )
-        copy_into(own, tensors)
-        return progress
 
     def _leave(self, number: signal.Signals) -> None:
         distributed.maximum(0)  # Wait for the first to have written: an end makes torchrun end all.
@@ -280,13 +248,14 @@ class _Pretraining:
 
     def _outcome(self, status: str) -> Outcome:
         self.epoch_seconds += self._lap()
+        weights = self.learner.method.state_dict()
         if status == "diverged":
             self._record(None, None, 0.0)
+            weights = self.last_finite
         self.progress.close()
-        measured = [row.rankme for row in self.history if row.rankme is not None]
-        diverged = status == "diverged"
-        weights = self.last_finite if diverged else self.learner.method.state_dict()
         logger.info("%s after step %d of %d", status, self.step, self.schedule.steps)
+        measured = [row.rankme for row in self.history if row.rankme is not None]
+        kept = [name for name in weights if name.startswith(("encoder.", "projector."))]
         return Outcome(
             status=status,
             step=self.step,
@@ -294,12 +263,14 @@ class _Pretraining:
             rankme=measured[-1] if measured else None,
             precision=str(self.learner.dtype).removeprefix("torch."),
             seconds=self.seconds,
-            tensors={
-                name: tensor.detach().cpu()
-                for name, tensor in weights.items()
-                if name.startswith(("encoder.", "projector."))
-            },
+            tensors={name: weights[name].detach().cpu() for name in kept},
         )
+
+
+def _all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether all values are finite; waits for the device once."""
+    parts = [t.isfinite().all() for t in tensors.values() if t.is_floating_point()]
+    return bool(torch.stack(parts).all())
 
 
 def _identity(run: RunSettings, dataset: Dataset) -> dict[str, str]:

@@ -25,12 +25,9 @@ class Optimizer:
     together with it.
 
     Args:
-        parameters: to train.
+        parameters: to train; as an attribute those of more than one dimension come first.
         momentum: decay of the mean of the gradients.
         weight_decay: of the parameters of more than one dimension.
-
-    Attributes:
-        parameters: those of more than one dimension first.
     """
 
     def __init__(self, parameters: Iterable[Tensor], momentum: float, weight_decay: float) -> None:

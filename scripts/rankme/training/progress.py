@@ -12,13 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """Shows a run's progress on stderr.
-
-    Args:
-        epochs: epochs of the whole run.
-        steps: steps of the whole run.
-        step: steps done before this process.
-    """
+    """Shows a run's progress on stderr; `step` of its steps were taken before this process."""
 
     def __init__(self, epochs: int, steps: int, step: int) -> None:
         self._epochs, self._steps, self._first = epochs, steps, step
@@ -32,23 +26,16 @@ class Progress:
 
     def epoch(self, row: LogRow) -> None:
         """An epoch is done; `row` is its line of TRAINING_LOG."""
-        line = described(row)
+        rank = "" if row.rankme is None else f"  rankme {row.rankme:.1f}"
+        speed = f"{row.views_per_second:,.0f} views/s"
+        line = f"loss {row.loss:.3f}  lr {row.lr:.1e}{rank}  {speed}"
         self._bar.set_postfix_str(line)
         if self._bar.disable:
-            remaining = tqdm.format_interval(self._remaining(row.step))
-            logger.info("epoch %d/%d  %s  remaining %s", row.epoch, self._epochs, line, remaining)
+            elapsed = time.perf_counter() - self._start
+            left = elapsed / (row.step - self._first) * (self._steps - row.step)
+            interval = tqdm.format_interval(left)
+            logger.info("epoch %d/%d  %s  remaining %s", row.epoch, self._epochs, line, interval)
 
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()
-
-    def _remaining(self, step: int) -> float:
-        elapsed = time.perf_counter() - self._start
-        return elapsed / (step - self._first) * (self._steps - step)
-
-
-def described(row: LogRow) -> str:
-    """A row of TRAINING_LOG in words."""
-    rank = "" if row.rankme is None else f"  rankme {row.rankme:.1f}"
-    speed = f"{row.views_per_second:,.0f} views/s"
-    return f"loss {row.loss:.3f}  lr {row.lr:.1e}{rank}  {speed}"

@@ -1,7 +1,7 @@
 """Signals that ask a run to stop, honoured between two steps."""
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 
 from rankme.training.distributed import world_size
 
@@ -29,21 +29,15 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
-        self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> "StopRequest":
-        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-            self._handlers[number] = signal.signal(number, self._note)
+        taken = signal.SIGTERM, signal.SIGUSR1, signal.SIGINT
+        self._handlers = {number: signal.signal(number, self._note) for number in taken}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)

@@ -188,3 +188,12 @@ def study_table(
         for dataset in datasets
     ]
     return pd.DataFrame(rows)
+
+
+def row_of(table: pd.DataFrame, **key: str) -> pd.Series:
+    """The row with these keys; by default of RankMe, and of all non-degenerate runs on `shapes`."""
+    wanted = {"sweep": "all", "dataset": "shapes", "runs": "non-degenerate"}
+    wanted |= {"metric": "rankme", "layer": "embedding", **key}
+    rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    assert len(rows) == 1
+    return rows.iloc[0]

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,20 +14,17 @@ from rankme.analysis import collect as collect_module
 from rankme.analysis.collect import COLUMNS, collect, results_table
 from rankme.analysis.curves import halving
 from rankme.analysis.tables import read_table, study_label, write_table
+from rankme.artefacts import RunFiles, Tree
 from rankme.errors import UserError
 from rankme.files import write_json
 from rankme.metrics import METRICS
 from rankme.study.runs import Run, runs
-from tests.rankme.analysis.synthetic import (
-    accuracy_record,
-    make_run,
-    make_study,
-    write_run,
-    write_tree,
-)
+from tests.rankme.analysis.synthetic import make_run, make_study, write_run, write_tree
 
 RANKME = {"shapes": 12.345678901234567, "digits": 8.5, "eurosat": 9.25}
 TOP1 = {"shapes": 1 / 3, "digits": 0.5, "eurosat": 0.25}
+
+Edit = Callable[[dict[str, Any]], object]
 
 
 def rows_of(results: Path, *runs: Run) -> pd.DataFrame:
@@ -37,6 +36,18 @@ def run(tmp_path: Path) -> Run:
     run = make_run(temperature=0.15)
     write_run(tmp_path, run, RANKME, TOP1)
     return run
+
+
+@pytest.fixture
+def files(tmp_path: Path, run: Run) -> RunFiles:
+    return Tree(tmp_path).run(run.method, run.name)
+
+
+def edit(file: Path, change: Edit) -> None:
+    """Change the content of a JSON file."""
+    record = json.loads(file.read_text())
+    change(record)
+    write_json(file, record)
 
 
 def test_each_run_has_one_row_a_dataset_the_source_first(tmp_path: Path, run: Run) -> None:
@@ -67,20 +78,24 @@ def test_a_row_holds_the_numbers_of_its_files(tmp_path: Path, run: Run) -> None:
         "n": 500,
         "chance": 0.1,
         "train_top1": 0.51,
+        "top1_embedding": 0.4,
+        "top1_mlp": 0.51,
+        "top1_knn_low": 0.5 - 0.03 - 0.04,
+        "top1_knn_high": 0.5 - 0.03 + 0.04,
     }
     assert {column: row[column] for column in expected} == expected
 
 
 def test_mean_average_precision_stands_where_top1_does_and_is_named(
-    tmp_path: Path, run: Run
+    tmp_path: Path, run: Run, files: RunFiles
 ) -> None:
-    file = tmp_path / "all_results" / run.method / run.name / "digits" / "ACCURACY"
-    record = json.loads(file.read_text())
-    for key in ("top1", "top5", "train_top1"):
-        del record[key]
-    readouts = {"knn": {"map": 0.2, "interval": [0.1, 0.3]}}
-    own = {"metric": "map", "map": 0.3, "train_map": 0.4, "readouts": readouts}
-    write_json(file, record | own)
+    def as_map(record: dict[str, Any]) -> None:
+        for key in ("top1", "top5", "train_top1"):
+            del record[key]
+        readouts = {"knn": {"map": 0.2, "interval": [0.1, 0.3]}}
+        record |= {"metric": "map", "map": 0.3, "train_map": 0.4, "readouts": readouts}
+
+    edit(files.dataset("digits").accuracy, as_map)
     rows = rows_of(tmp_path, run)
     assert list(rows["measure"]) == ["top1", "map", "top1"]
     assert (rows["top1"][1], rows["train_top1"][1]) == (0.3, 0.4)
@@ -118,7 +133,6 @@ def test_a_metric_hides_no_other_column(
 ) -> None:
     monkeypatch.setitem(METRICS, "seed", METRICS["rankme"])
     monkeypatch.setattr(collect_module, "COLUMNS", (*COLUMNS, "seed"))
-    write_run(tmp_path, run, RANKME, TOP1)
     with pytest.raises(UserError, match="'seed' is a column already; rename the file"):
         rows_of(tmp_path, run)
 
@@ -127,13 +141,15 @@ def test_the_csv_reads_back_exactly_and_holds_no_nan(tmp_path: Path, run: Run) -
     other = make_run("VICReg", "v-1", covariance=4)
     write_run(tmp_path, other, RANKME, TOP1, status="diverged")
     table = rows_of(tmp_path, run, other)
-    path = tmp_path / "results.csv"
-    write_table(path, table, *study_label(make_study()))
-    text = path.read_text()
+    paths = [tmp_path / "results.csv", tmp_path / "again.csv"]
+    for path in paths:
+        write_table(path, rows_of(tmp_path, run, other), *study_label(make_study()))
+    text = paths[0].read_text()
+    assert paths[1].read_text() == text, "collecting twice gives the same bytes"
     assert "nan" not in text.lower()
     assert "None" not in text
     assert text.splitlines()[0].split(",")[: len(COLUMNS)] == list(COLUMNS)
-    back = read_table(path, COLUMNS)
+    back = read_table(paths[0], COLUMNS)
     assert dict(back[list(COLUMNS)].dtypes) == dict(table[list(COLUMNS)].dtypes)
     for column in ("rankme", "top1", "lr", "top1_low"):
         assert list(back[column]) == list(table[column])
@@ -141,40 +157,76 @@ def test_the_csv_reads_back_exactly_and_holds_no_nan(tmp_path: Path, run: Run) -
     assert text.splitlines()[-1].endswith(",25.0,25.0,4.0")
 
 
-def test_collecting_twice_gives_the_same_bytes(tmp_path: Path, run: Run) -> None:
-    paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
-    for path in paths:
-        write_table(path, rows_of(tmp_path, run), "made-up", "1e5")
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
 
 
-@pytest.mark.parametrize("name", ["RANKME_EVAL", "digits/ACCURACY"])
-def test_a_missing_file_is_named(tmp_path: Path, run: Run, name: str) -> None:
-    file = tmp_path / "all_results" / run.method / run.name / name
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("RANKME_EVAL", None, "cannot be read"),
+        ("digits/ACCURACY", None, "cannot be read"),
+        ("digits/ACCURACY", "{", "is not valid JSON"),
+        ("digits/ACCURACY", "[]", "holds a list"),
+        ("digits/ACCURACY", '{"artefact": "RANK", "format": 1}', "expected a ACCURACY"),
+        ("RANKME_EVAL", DEEP, "is not valid JSON"),
+        ("TRAINING_LOG", "{", "is not JSON lines"),
+    ],
+    ids=lambda value: value and value[:20],
+)
+def test_a_missing_or_invalid_file_is_named(
+    tmp_path: Path, run: Run, files: RunFiles, name: str, content: str | None, message: str
+) -> None:
+    file = files.folder / name
     file.unlink()
-    with pytest.raises(UserError, match=name) as error:
-        rows_of(tmp_path, run)
-    assert str(file) in str(error.value)
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UserError, match=message) as error:
+        collect(make_study(), [run], tmp_path)
+    assert str(error.value).startswith(f"{file}: ")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"artefact": "RANK", "format": 1}'])
-def test_an_invalid_file_is_named(tmp_path: Path, run: Run, content: str) -> None:
-    file = tmp_path / "all_results" / run.method / run.name / "digits" / "ACCURACY"
-    file.write_text(content)
+SOURCE = "datasets.shapes.embedding"
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "fault"),
+    [
+        ("RANKME_EVAL", "datasets", [], "has no datasets.shapes.embedding"),
+        ("RANKME_EVAL", "datasets.eurosat", {}, "has no datasets.eurosat.embedding"),
+        ("RANKME_EVAL", "status", 3, "{} is 3, expected a text"),
+        ("RANKME_EVAL", f"{SOURCE}.rankme", "12", "{} is '12', expected a number"),
+        ("RANKME_EVAL", f"{SOURCE}.k", "128", "{} is '128', expected a number"),
+        ("RANKME_EVAL", f"{SOURCE}.singular_values", ["a"], "{} is ['a'], expected numbers"),
+        ("RANKME_EVAL", f"{SOURCE}.singular_values", None, "{} is None, expected a list"),
+        ("RANKME_EVAL", f"{SOURCE}.convergence", [3], "{} is [3], expected a list of objects"),
+        ("digits/ACCURACY", "top1", True, "{} is True, expected a number"),
+        ("digits/ACCURACY", "interval", 0.5, "{} is 0.5, expected a list"),
+        ("digits/ACCURACY", "interval", [0.1], "{} is [0.1], expected two numbers"),
+        ("digits/ACCURACY", "readouts", None, "{} is None, expected an object"),
+        ("digits/ACCURACY", "metric", 1, "{} is 1, expected a text"),
+    ],
+)
+def test_a_value_that_is_missing_or_of_the_wrong_type_is_named_with_its_file(
+    tmp_path: Path, run: Run, files: RunFiles, name: str, key: str, value: object, fault: str
+) -> None:
+    def replace(place: dict[str, Any]) -> None:
+        *keys, last = key.split(".")
+        for outer in keys:
+            place = place[outer]
+        place[last] = value
+
+    edit(files.folder / name, replace)
     with pytest.raises(UserError) as error:
-        rows_of(tmp_path, run)
-    assert str(file) in str(error.value)
+        collect(make_study(), [run], tmp_path)
+    told, _, remedy = str(error.value).partition("; ")
+    assert told == f"{files.folder / name}: {fault.format(key)}"
+    assert remedy == "delete it and run snakemake again to remake it"
 
 
-def test_a_missing_value_is_named_with_its_file(tmp_path: Path, run: Run) -> None:
-    write_run(tmp_path, run, {"shapes": 3.0, "digits": 2.0}, TOP1)
-    with pytest.raises(UserError, match=r"RANKME_EVAL: has no datasets\.eurosat"):
-        rows_of(tmp_path, run)
-
-
-def test_rank_and_accuracy_of_different_data_are_refused(tmp_path: Path, run: Run) -> None:
-    file = tmp_path / "all_results" / run.method / run.name / "digits" / "ACCURACY"
-    file.write_text(json.dumps({**accuracy_record("digits", 0.5), "dataset_digest": "other"}))
+def test_rank_and_accuracy_of_different_data_are_refused(
+    tmp_path: Path, run: Run, files: RunFiles
+) -> None:
+    edit(files.dataset("digits").accuracy, lambda record: record.update(dataset_digest="other"))
     with pytest.raises(UserError, match="another version of dataset 'digits'"):
         rows_of(tmp_path, run)
 
@@ -218,77 +270,29 @@ def test_the_program_needs_a_study_or_a_store(
     assert "give --study or --from-tracking, one of the two" in capsys.readouterr().err
 
 
-def test_all_metrics_of_both_layers_are_columns(tmp_path: Path, run: Run) -> None:
-    file = tmp_path / "all_results" / run.method / run.name / "RANKME_EVAL"
-    record = json.loads(file.read_text())
-    source = record["datasets"]["shapes"]
-    source["embedding"] |= {"lidar": 4.5, "alpha_req": None}
-    source["representation"] |= {"lidar": 5.5}
-    write_json(file, record)
+def test_all_metrics_of_both_layers_are_columns(tmp_path: Path, run: Run, files: RunFiles) -> None:
+    def add(record: dict[str, Any]) -> None:
+        source = record["datasets"]["shapes"]
+        source["embedding"] |= {"lidar": 4.5, "alpha_req": None}
+        source["representation"] |= {"lidar": 5.5}
+
+    edit(files.ranks, add)
     row = rows_of(tmp_path, run).iloc[0]
     assert (row["lidar"], row["lidar_representation"]) == (4.5, 5.5)
     assert pd.isna(row["alpha_req"])
     assert pd.isna(row["idest"])
 
 
-def test_the_other_read_outs_are_columns(tmp_path: Path, run: Run) -> None:
-    row = rows_of(tmp_path, run).iloc[1]
-    assert row["top1_embedding"] == pytest.approx(0.4)
-    assert row["top1_mlp"] == pytest.approx(0.51)
-    assert (row["top1_knn_low"], row["top1_knn_high"]) == pytest.approx((0.43, 0.51))
-
-
-@pytest.mark.parametrize(
-    ("name", "keys", "value", "message"),
-    [
-        ("RANKME_EVAL", ["datasets"], [], "has no datasets.shapes"),
-        ("RANKME_EVAL", ["status"], 3, "status is 3, expected a text"),
-        (
-            "RANKME_EVAL",
-            ["datasets", "shapes", "embedding", "rankme"],
-            "12",
-            "datasets.shapes.embedding.rankme is '12', expected a number",
-        ),
-        ("digits/ACCURACY", ["top1"], True, "top1 is True, expected a number"),
-        ("digits/ACCURACY", ["interval"], 0.5, "interval is 0.5, expected a list"),
-        ("digits/ACCURACY", ["interval"], [0.1], "interval is [0.1], expected two numbers"),
-        ("digits/ACCURACY", ["readouts"], None, "readouts is None, expected an object"),
-        ("digits/ACCURACY", ["metric"], {}, "metric is {}, expected a text"),
-    ],
-)
-def test_a_value_of_the_wrong_type_is_named_with_its_file(
-    tmp_path: Path, run: Run, name: str, keys: list[str], value: object, message: str
-) -> None:
-    file = tmp_path / "all_results" / run.method / run.name / name
-    record = json.loads(file.read_text())
-    place = record
-    for key in keys[:-1]:
-        place = place[key]
-    place[keys[-1]] = value
-    write_json(file, record)
-    with pytest.raises(UserError, match="run snakemake again") as error:
-        rows_of(tmp_path, run)
-    assert f"{file}: {message}" in str(error.value)
-
-
-def test_json_nested_too_deep_is_named(tmp_path: Path, run: Run) -> None:
-    file = tmp_path / "all_results" / run.method / run.name / "RANKME_EVAL"
-    file.write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
-    with pytest.raises(UserError, match="RANKME_EVAL: is not valid JSON"):
-        rows_of(tmp_path, run)
-
-
 def test_curves_are_tables_of_the_source(tmp_path: Path) -> None:
     runs = [make_run(name="a-1"), make_run(name="b-2")]
     write_tree(tmp_path, runs, "shapes", ["digits"])
     _, training, spectra, convergence = collect(make_study(["digits"]), runs, tmp_path)
-    log = tmp_path / "all_results/SimCLR/b-2/TRAINING_LOG"
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    files = Tree(tmp_path).run("SimCLR", "b-2")
+    rows = [json.loads(line) for line in files.log.read_text().splitlines()]
     of_second = training[training["run"] == "b-2"]
     assert list(of_second["loss"]) == [row["loss"] for row in rows]
     assert list(of_second["epoch"]) == list(range(1, 11))
-    evaluation = json.loads((log.parent / "RANKME_EVAL").read_text())
-    embedding = evaluation["datasets"]["shapes"]["embedding"]
+    embedding = json.loads(files.ranks.read_text())["datasets"]["shapes"]["embedding"]
     sigma = embedding["singular_values"]
     kept = spectra[spectra["run"] == "b-2"]
     assert [sigma[i - 1] / sigma[0] for i in kept["index"]] == list(kept["singular_value"])
@@ -299,40 +303,13 @@ def test_curves_are_tables_of_the_source(tmp_path: Path) -> None:
     assert change.iloc[1] == pytest.approx(1 - means[0] / means[2])
 
 
-def test_a_torn_training_log_is_named(tmp_path: Path, run: Run) -> None:
-    (tmp_path / "all_results/SimCLR/a-1/TRAINING_LOG").write_text("{")
-    with pytest.raises(UserError, match="TRAINING_LOG: is not JSON lines"):
-        collect(make_study(), [run], tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("k", "128", "datasets.shapes.embedding.k is '128', expected a number"),
-        ("singular_values", [1, {}], "singular_values is [1, {}], expected numbers"),
-        ("singular_values", None, "singular_values is None, expected a list"),
-        ("convergence", [3], "convergence is [3], expected a list of objects"),
-    ],
-)
-def test_a_damaged_curve_is_named(
-    tmp_path: Path, run: Run, key: str, value: object, message: str
+def test_an_untrained_run_has_no_curve_and_an_unmeasured_one_no_convergence(
+    tmp_path: Path, run: Run, files: RunFiles
 ) -> None:
-    file = tmp_path / "all_results/SimCLR/a-1/RANKME_EVAL"
-    record = json.loads(file.read_text())
-    record["datasets"]["shapes"]["embedding"][key] = value
-    write_json(file, record)
-    with pytest.raises(UserError, match="run snakemake again") as error:
-        collect(make_study(), [run], tmp_path)
-    assert message in str(error.value)
+    def without_spectrum(record: dict[str, Any]) -> None:
+        record["datasets"]["shapes"]["embedding"]["singular_values"] = []
 
-
-def test_an_untrained_run_has_no_curve_and_an_unmeasured_one_no_convergence(tmp_path: Path) -> None:
-    runs = [make_run()]
-    write_tree(tmp_path, runs, "shapes", [])
-    folder = tmp_path / "all_results/SimCLR/a-1"
-    (folder / "TRAINING_LOG").write_text("")
-    record = json.loads((folder / "RANKME_EVAL").read_text())
-    del record["datasets"]["shapes"]["embedding"]["convergence"]
-    record["datasets"]["shapes"]["embedding"]["singular_values"] = []
-    write_json(folder / "RANKME_EVAL", record)
-    assert all(table.empty for table in collect(make_study([]), runs, tmp_path)[1:])
+    assert collect(make_study(), [run], tmp_path).convergence.empty
+    files.log.write_text("")
+    edit(files.ranks, without_spectrum)
+    assert all(table.empty for table in collect(make_study(), [run], tmp_path)[1:])

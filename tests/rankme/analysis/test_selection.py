@@ -9,22 +9,17 @@ from hypothesis import strategies as st
 from rankme.analysis.groups import MEAN
 from rankme.analysis.resampling import resample_counts
 from rankme.analysis.selection import first, plateau_run, select
-from tests.rankme.analysis.synthetic import study_table
+from tests.rankme.analysis.synthetic import row_of, study_table
 
 POINTS = [(10.0, 0.50), (30.0, 0.60), (20.0, 0.75)]
 
 
-def row_of(results: pd.DataFrame, **key: str) -> pd.Series:
-    table = select(results)
-    wanted = {"sweep": "all", "dataset": "shapes", "runs": "non-degenerate"}
-    wanted |= {"metric": "rankme", "rule": "highest", **key}
-    rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-    assert len(rows) == 1
-    return rows.iloc[0]
+def chosen(results: pd.DataFrame, **key: str) -> pd.Series:
+    return row_of(select(results), **{"rule": "highest", **key})
 
 
 def test_rankme_selects_the_highest_rank_and_the_oracle_the_highest_accuracy() -> None:
-    row = row_of(study_table({"SimCLR": POINTS}))
+    row = chosen(study_table({"SimCLR": POINTS}))
     assert (row["selected_run"], row["selected_value"], row["selected_top1"]) == ("run1", 30, 0.6)
     assert (row["best_run"], row["best_value"], row["best_top1"]) == ("run2", 20, 0.75)
     assert row["regret"] == pytest.approx(0.15)
@@ -36,7 +31,7 @@ def test_the_source_rank_selects_also_for_the_mean_over_targets() -> None:
     results = study_table({"SimCLR": POINTS}, datasets=("shapes", "digits", "eurosat"))
     better = (results["run"] == "run1") & (results["dataset"] == "eurosat")
     results.loc[better, "top1"] = 0.95
-    row = row_of(results, dataset=MEAN)
+    row = chosen(results, dataset=MEAN)
     assert (row["selected_run"], row["best_run"]) == ("run1", "run1")
     assert row["best_top1"] == pytest.approx((0.60 + 0.95) / 2)
     assert row["regret"] == 0
@@ -44,7 +39,7 @@ def test_the_source_rank_selects_also_for_the_mean_over_targets() -> None:
 
 @pytest.mark.parametrize("top1", [0.1, 0.9])
 def test_a_tie_in_rank_is_counted_and_never_broken_by_accuracy(top1: float) -> None:
-    row = row_of(study_table({"SimCLR": [(5.0, 0.3), (9.0, 0.5), (9.0, top1)]}))
+    row = chosen(study_table({"SimCLR": [(5.0, 0.3), (9.0, 0.5), (9.0, top1)]}))
     assert row["tied"] == 2
     assert row["selected_run"] == "run1"
 
@@ -52,21 +47,21 @@ def test_a_tie_in_rank_is_counted_and_never_broken_by_accuracy(top1: float) -> N
 def test_a_diverged_run_is_selected_only_among_all_runs() -> None:
     results = study_table({"SimCLR": [*POINTS, (99.0, 0.1)]})
     results.loc[results["run"] == "run3", "status"] = "diverged"
-    assert row_of(results)["selected_run"] == "run1"
-    everything = row_of(results, runs="all")
+    assert chosen(results)["selected_run"] == "run1"
+    everything = chosen(results, runs="all")
     assert everything["selected_run"] == "run3"
     assert everything["regret"] == pytest.approx(0.65)
 
 
 def test_one_run_leaves_nothing_to_regret() -> None:
-    row = row_of(study_table({"SimCLR": POINTS[:1]}))
+    row = chosen(study_table({"SimCLR": POINTS[:1]}))
     assert row["selected_run"] == row["best_run"] == "run0"
     assert pd.isna(row["regret"])
     assert row["reason"] == "only one run to choose from"
 
 
 def test_no_run_is_selected_where_all_collapsed() -> None:
-    row = row_of(study_table({"SimCLR": POINTS}, status="collapsed"))
+    row = chosen(study_table({"SimCLR": POINTS}, status="collapsed"))
     assert row["n"] == 0
     assert pd.isna(row["selected_run"])
     assert row["reason"] == "no run"
@@ -75,13 +70,13 @@ def test_no_run_is_selected_where_all_collapsed() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(2, 100), st.floats(0, 1)), min_size=2, max_size=8))
 def test_regret_lies_between_zero_and_the_spread(points: list[tuple[float, float]]) -> None:
-    row = row_of(study_table({"SimCLR": points}))
+    row = chosen(study_table({"SimCLR": points}))
     accuracies = [top1 for _, top1 in points]
     assert 0 <= row["regret"] <= max(accuracies) - min(accuracies)
 
 
 def test_each_choice_is_compared_with_oracle_random_and_default() -> None:
-    row = row_of(study_table({"SimCLR": [*POINTS, (25.0, 0.55)]}))
+    row = chosen(study_table({"SimCLR": [*POINTS, (25.0, 0.55)]}))
     assert row["regret"] == pytest.approx(0.75 - 0.60)
     assert row["over_random"] == pytest.approx(0.60 - 0.60)
     assert row["over_default"] == pytest.approx(0.60 - 0.50)
@@ -90,7 +85,7 @@ def test_each_choice_is_compared_with_oracle_random_and_default() -> None:
 def test_intervals_are_percentiles_of_choices_made_anew_in_each_resample() -> None:
     generator = np.random.default_rng(0)
     points = list(zip(generator.uniform(5, 50, 12), generator.uniform(0.3, 0.8, 12), strict=True))
-    row = row_of(study_table({"SimCLR": points}))
+    row = chosen(study_table({"SimCLR": points}))
     rank, top1 = np.array(points).T
     regrets = [
         top1[drawn].max() - top1[drawn][rank[drawn].argmax()]
@@ -136,6 +131,6 @@ def test_the_plateau_rule_has_its_row_with_noise_measured_from_seeds() -> None:
     results["temperature"] = [0.2, 0.2, 0.3, 0.05]
     results["seed"] = [0, 1, 0, 0]
     results.loc[1, "sweep"] = "default"
-    row = row_of(results, sweep="temperature", rule="plateau")
+    row = chosen(results, sweep="temperature", rule="plateau")
     assert row["selected_run"] == "run0"
-    assert row_of(results, sweep="temperature")["selected_run"] == "run2"
+    assert chosen(results, sweep="temperature")["selected_run"] == "run2"

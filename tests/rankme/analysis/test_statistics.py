@@ -12,19 +12,11 @@ import analyse
 from rankme.analysis.groups import KEYS, MEAN
 from rankme.analysis.statistics import correlate, holm
 from rankme.analysis.tables import Label, read_table, write_table
-from tests.rankme.analysis.synthetic import study_table
+from tests.rankme.analysis.synthetic import row_of, study_table
 
 LABEL = Label("made-up", "0123456789ab")
 RISING = [(10.0, 0.2), (20.0, 0.3), (30.0, 0.4)]
 FALLING = [(110.0, 0.9), (120.0, 0.8), (130.0, 0.7), (140.0, 0.6)]
-
-
-def row_of(table: pd.DataFrame, **key: str) -> pd.Series:
-    wanted = {"sweep": "all", "dataset": "shapes", "runs": "non-degenerate"}
-    wanted |= {"metric": "rankme", "layer": "embedding", **key}
-    rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-    assert len(rows) == 1
-    return rows.iloc[0]
 
 
 def test_metrics_are_turned_so_that_higher_promises_more() -> None:

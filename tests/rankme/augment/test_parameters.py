@@ -112,16 +112,10 @@ def test_jitter_orders_are_uniform_over_the_24_permutations() -> None:
 
 
 @pytest.mark.parametrize("event", ["flip", "jitter", "grey", "blur", "solarise"])
-def test_events_have_their_probability(event: str) -> None:
-    happened = int(getattr(draw(), event).sum())
-    assert stats.binomtest(happened, COUNT, getattr(VIEW, event)).pvalue > LEAST_P
-
-
-@pytest.mark.parametrize("event", ["flip", "jitter", "grey", "blur", "solarise"])
-@pytest.mark.parametrize("probability", [0.0, 1.0])
-def test_events_of_probability_zero_and_one_are_certain(event: str, probability: float) -> None:
-    happened = getattr(draw(replace(VIEW, **{event: probability})), event)
-    assert bool((happened == bool(probability)).all())
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_events_have_their_probability(event: str, probability: float) -> None:
+    happened = int(getattr(draw(replace(VIEW, **{event: probability})), event).sum())
+    assert stats.binomtest(happened, COUNT, probability).pvalue > LEAST_P
 
 
 def test_events_are_independent_of_each_other() -> None:
@@ -149,10 +143,3 @@ def test_the_generators_next_state_does_not_depend_on_the_view() -> None:
     sample(VIEW, 10, SIZE, generators[0])
     sample(View(32, crop_scale=(1.0, 1.0), blur=1.0), 10, 32, generators[1])
     assert torch.equal(generators[0].get_state(), generators[1].get_state())
-
-
-def test_a_slice_holds_those_rows_of_every_parameter() -> None:
-    whole = draw(count=10)
-    part = whole.slice(3, 7)
-    for field in fields(Parameters):
-        assert torch.equal(getattr(part, field.name), getattr(whole, field.name)[3:7])

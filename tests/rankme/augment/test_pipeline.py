@@ -1,6 +1,7 @@
 """The whole augmentation against a torchvision pipeline with the same parameters."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -22,15 +23,9 @@ def batch(count: int = COUNT) -> Tensor:
     return torch.randint(0, 256, (count, SIZE, SIZE, 3), dtype=torch.uint8, generator=generator)
 
 
-def views(
-    images: Tensor,
-    name: str = "byol",
-    seed: int = 0,
-    rows: slice | None = None,
-    total: int | None = None,
-) -> list[Tensor]:
+def views(images: Tensor, name: str = "byol", seed: int = 0, **share: Any) -> list[Tensor]:
     augmenter = Augmenter(recipe(Augmentation(recipe=name), SIZE), MEAN, STD)
-    return augmenter(images, torch.Generator().manual_seed(seed), rows, total)
+    return augmenter(images, torch.Generator().manual_seed(seed), **share)
 
 
 def torchvision_view(image: Tensor, view: View, row: Parameters) -> Tensor:

@@ -2,11 +2,13 @@
 
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.rankme.data.pictures import Tree, photo
+from rankme.data.prepare import prepare
+from tests.rankme.data.pictures import Tree, folder_of, photo
 
 
 @pytest.fixture
@@ -31,6 +33,17 @@ def image_tree(tmp_path: Path) -> Tree:
 def cats_and_dogs(image_tree: Tree) -> Path:
     """Two classes with three training and two test images each."""
     return image_tree({"train": {"cat": 3, "dog": 3}, "test": {"cat": 2, "dog": 2}})
+
+
+@pytest.fixture
+def prepared(cats_and_dogs: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Prepares the cats and dogs with the keys of a declaration, and returns the folder."""
+
+    def made(folder: str = "out", workers: int = 1, name: str = "pets", **keys: object) -> Path:
+        prepare(name, folder_of(cats_and_dogs, **keys), tmp_path / folder, workers)
+        return tmp_path / folder
+
+    return made
 
 
 @pytest.fixture

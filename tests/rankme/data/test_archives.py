@@ -4,7 +4,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,16 +18,12 @@ from rankme.data.dataset import load_dataset
 from rankme.data.prepare import prepare
 from rankme.errors import UserError
 from rankme.study.datasets import Archive
-from tests.rankme.data.pictures import Tree
-from tests.rankme.data.reading import folder_of
+from tests.rankme.data.pictures import folder_of
 
-FILES = {
-    "set/a.txt": b"alpha",
-    "set/deep/b.bin": np.random.default_rng(0).bytes(300_000),
-}
+FILES = {"set/a.txt": b"alpha", "set/deep/b.bin": np.random.default_rng(0).bytes(300_000)}
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
+def zipped(files: Mapping[str | zipfile.ZipInfo, bytes]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -54,11 +50,11 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.data, self.cut, self.asked = data, False, 0
 
-    def archive(self, name: str = "set.zip", **changes: Any) -> Archive:
-        """The declaration of what is served."""
+    def archive(self, name: str = "set.zip", kind: str = "sha256", **changes: Any) -> Archive:
+        """The declaration of what is served, with a digest of that kind."""
         url = f"http://127.0.0.1:{self.server_port}/files/{name}"
-        digest = hashlib.sha256(self.data).hexdigest()
-        return Archive(**{"url": url, "sha256": digest, "unpacked_mb": 1, **changes})
+        digest = hashlib.new(kind, self.data).hexdigest()
+        return Archive(**{"url": url, kind: digest, "unpacked_mb": 1, **changes})
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -94,20 +90,17 @@ def content(folder: Path) -> dict[str, bytes]:
     return {f"set/{path.relative_to(folder)}": path.read_bytes() for path in files}
 
 
+@pytest.mark.parametrize("kind", ["sha256", "md5"])
 @pytest.mark.parametrize("name", ["set.zip", "set.tar.gz"])
-def test_an_archive_is_fetched_and_unpacked_once(server: Server, tmp_path: Path, name: str) -> None:
+def test_an_archive_is_fetched_and_unpacked_once(
+    server: Server, tmp_path: Path, name: str, kind: str
+) -> None:
     server.data = zipped(FILES) if name.endswith("zip") else tarred(FILES)
     for _ in range(2):
-        fetch_folder(tmp_path / "data" / "set", server.archive(name))
+        fetch_folder(tmp_path / "data" / "set", server.archive(name, kind))
     assert content(tmp_path / "data" / "set") == FILES
     assert server.asked == 1
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["set", name]
-
-
-def test_an_md5_will_do_where_no_sha256_is_published(server: Server, tmp_path: Path) -> None:
-    md5 = hashlib.md5(server.data).hexdigest()
-    fetch_folder(tmp_path / "set", server.archive(sha256=None, md5=md5))
-    assert content(tmp_path / "set") == FILES
 
 
 def test_a_connection_that_breaks_is_told_and_leaves_nothing(
@@ -117,9 +110,6 @@ def test_a_connection_that_breaks_is_told_and_leaves_nothing(
     with pytest.raises(UserError, match=r"be fetched \(connection ended .* bytes too early\)"):
         fetch_folder(tmp_path / "set", server.archive())
     assert not list(tmp_path.iterdir())
-    server.cut = False
-    fetch_folder(tmp_path / "set", server.archive())
-    assert content(tmp_path / "set") == FILES
 
 
 def test_another_file_than_declared_is_refused_and_removed(server: Server, tmp_path: Path) -> None:
@@ -131,11 +121,9 @@ def test_another_file_than_declared_is_refused_and_removed(server: Server, tmp_p
 def test_a_missing_file_or_server_is_told_with_the_places_to_put_things(
     server: Server, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=r"missing\.zip could not be fetched \(HTTP Error 404") as e:
+    places = f"put the archive at {tmp_path}/missing.zip, or what it holds at {tmp_path}/set"
+    with pytest.raises(UserError, match=rf"could not be fetched \(HTTP Error 404.*{places}"):
         fetch_folder(tmp_path / "set", server.archive("missing.zip"))
-    assert f"put the archive at {tmp_path}/missing.zip, or what it holds at {tmp_path}/set" in str(
-        e.value
-    )
     assert server.asked == 1
     with pytest.raises(UserError, match="Connection refused"):
         fetch_folder(tmp_path / "set", server.archive(url="http://127.0.0.1:9/set.zip"))
@@ -154,8 +142,7 @@ def test_an_archive_put_there_by_hand_is_used_if_it_is_the_right_one(
 
 
 def test_the_folder_appears_only_once_it_is_whole(server: Server, tmp_path: Path) -> None:
-    (tmp_path / ".set.unpacking" / "set").mkdir(parents=True)
-    (tmp_path / ".set.unpacking" / "set" / "old").touch()
+    (tmp_path / ".set.unpacking" / "set" / "old").mkdir(parents=True)
     with pytest.raises(UserError, match="more than the 0 MB declared"):
         fetch_folder(tmp_path / "set", server.archive().model_copy(update={"unpacked_mb": 0}))
     with pytest.raises(UserError, match=r"holds no folder 'other'; correct `root:`"):
@@ -171,20 +158,17 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarIn
     return member
 
 
-def zip_link() -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        member = zipfile.ZipInfo("set/out")
-        member.external_attr = 0o120777 << 16
-        archive.writestr(member, "/etc")
-    return stream.getvalue()
+def zip_link() -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo("set/out")
+    member.external_attr = 0o120777 << 16
+    return member
 
 
 OUTSIDE = ("../evil", "set/../../evil", "/tmp/evil", "C:\\evil", "..\\evil")
 HOSTILE = {
     **{f"zip {name}": zipped({name: b"x"}) for name in OUTSIDE},
     **{f"tar {name}": tarred({name: b"x"}) for name in OUTSIDE},
-    "zip link": zip_link(),
+    "zip link": zipped({zip_link(): b"/etc"}),
     "absolute link": tarred({}, link("set/out", "/etc")),
     "relative link": tarred({}, link("set/out", "../../evil")),
     "hard link": tarred({}, link("set/out", "../../evil", tarfile.LNKTYPE)),
@@ -228,11 +212,10 @@ def test_a_torn_archive_is_told(make: Any, keep: float, tmp_path: Path) -> None:
 
 
 def test_a_declared_archive_is_prepared_in_one_step(
-    server: Server, image_tree: Tree, tmp_path: Path
+    server: Server, cats_and_dogs: Path, tmp_path: Path
 ) -> None:
-    root = image_tree({"train": {"cat": 2, "dog": 2}, "test": {"cat": 1, "dog": 1}})
-    files = [path for path in root.rglob("*") if path.is_file()]
-    server.data = zipped({f"pets/{path.relative_to(root)}": path.read_bytes() for path in files})
+    files = [path.relative_to(cats_and_dogs) for path in cats_and_dogs.rglob("*.png")]
+    server.data = zipped({f"pets/{file}": (cats_and_dogs / file).read_bytes() for file in files})
     archive = server.archive("pets.zip").model_dump()
     declaration = folder_of(tmp_path / "downloads" / "pets", archive=archive)
     prepare("pets", declaration, tmp_path / "out", workers=1)

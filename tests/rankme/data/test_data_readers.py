@@ -1,3 +1,5 @@
+"""Readers of folders, of Tiny ImageNet, of CIFAR and of the digits."""
+
 import os
 import pickle
 from collections.abc import Iterator
@@ -9,38 +11,28 @@ import numpy as np
 import pytest
 
 from rankme.errors import UserError
-from tests.rankme.data.pictures import Tree, photo
-from tests.rankme.data.reading import read
+from tests.rankme.data.pictures import Tree, labelled, photo, read
 
 
-def names(images: object) -> list[str]:
-    return ["/".join(Path(path).parts[-3:]) for path in images]  # type: ignore[attr-defined]
-
-
-def test_image_folder_reads_classes_in_alphabetical_order(cats_and_dogs: Path) -> None:
-    raw = read("image_folder", cats_and_dogs)
-    assert raw.classes == ["cat", "dog"]
-    assert names(raw.splits["test"].images) == [
-        "test/cat/0.png",
-        "test/cat/1.png",
-        "test/dog/0.png",
-        "test/dog/1.png",
-    ]
-    assert raw.splits["test"].labels.tolist() == [0, 0, 1, 1]
-
-
-def test_image_folder_takes_other_folder_names(image_tree: Tree) -> None:
-    root = image_tree({"training": {"a": 2, "b": 2}, "val": {"a": 1, "b": 1}})
+def test_image_folder_reads_classes_in_alphabetical_order(image_tree: Tree) -> None:
+    root = image_tree({"training": {"dog": 1, "cat": 2}, "val": {"dog": 1, "cat": 1}})
     raw = read("image_folder", root, train="training", test="val")
-    assert names(raw.splits["test"].images) == ["val/a/0.png", "val/b/0.png"]
+    assert raw.classes == ["cat", "dog"]
+    assert list(labelled(raw, root)["train"].items()) == [
+        ("training/cat/0.png", 0),
+        ("training/cat/1.png", 0),
+        ("training/dog/0.png", 1),
+    ]
+    assert labelled(raw, root)["test"] == {"val/cat/0.png": 0, "val/dog/0.png": 1}
 
 
 def test_image_folder_passes_over_what_is_no_image(cats_and_dogs: Path) -> None:
-    (cats_and_dogs / "train" / "cat" / "notes.txt").write_text("x")
-    (cats_and_dogs / "train" / "cat" / "._0.png").write_text("x")
-    (cats_and_dogs / "train" / ".cache").mkdir()
-    (cats_and_dogs / "train" / "dog" / "more").mkdir()
-    photo(0).save(cats_and_dogs / "train" / "dog" / "more" / "9.JPG", format="JPEG")
+    train = cats_and_dogs / "train"
+    (train / "cat" / "notes.txt").write_text("x")
+    (train / "cat" / "._0.png").write_text("x")
+    (train / ".cache").mkdir()
+    (train / "dog" / "more").mkdir()
+    photo(0).save(train / "dog" / "more" / "9.JPG", format="JPEG")
     raw = read("image_folder", cats_and_dogs)
     assert raw.splits["train"].labels.tolist() == [0, 0, 0, 1, 1, 1, 1]
 
@@ -48,13 +40,12 @@ def test_image_folder_passes_over_what_is_no_image(cats_and_dogs: Path) -> None:
 def test_image_folder_splits_one_folder_of_classes(image_tree: Tree) -> None:
     root = image_tree({"all": {"cat": 10, "dog": 20}}) / "all"
     raw = read("image_folder", root, test_fraction=0.2)
-    assert np.bincount(raw.splits["test"].labels).tolist() == [2, 4]
-    assert np.bincount(raw.splits["train"].labels).tolist() == [8, 16]
-    files = [names(split.images) for split in raw.splits.values()]
-    assert not set(files[0]) & set(files[1])
-    for split in raw.splits.values():
-        classes = [raw.classes[label] for label in split.labels]
-        assert [Path(path).parent.name for path in split.images] == classes
+    train, test = labelled(raw, root).values()
+    assert np.bincount([*test.values()]).tolist() == [2, 4]
+    assert np.bincount([*train.values()]).tolist() == [8, 16]
+    assert not train.keys() & test.keys()
+    for path, label in (train | test).items():
+        assert Path(path).parent.name == raw.classes[label]
 
 
 def test_image_folder_names_classes_that_are_in_one_split_only(image_tree: Tree) -> None:
@@ -68,12 +59,13 @@ def test_image_folder_names_what_is_missing_or_empty(cats_and_dogs: Path) -> Non
         read("image_folder")
     with pytest.raises(UserError, match=r"nowhere/train: cannot be read .*\(No such file"):
         read("image_folder", cats_and_dogs / "nowhere")
+    cat = cats_and_dogs / "train" / "cat"
     with pytest.raises(UserError, match=r"0\.png: cannot be read as a folder \(Not a directory"):
-        read("image_folder", cats_and_dogs / "train" / "cat" / "0.png", test_fraction=0.2)
+        read("image_folder", cat / "0.png", test_fraction=0.2)
     with pytest.raises(UserError, match="train/cat: holds no class folders"):
-        read("image_folder", cats_and_dogs / "train" / "cat", test_fraction=0.2)
-    (cats_and_dogs / "train" / "eel").mkdir()
-    (cats_and_dogs / "test" / "eel").mkdir()
+        read("image_folder", cat, test_fraction=0.2)
+    for split in ("train", "test"):
+        (cats_and_dogs / split / "eel").mkdir()
     with pytest.raises(UserError, match=r"train/eel: holds no image; expected .*\.jpg"):
         read("image_folder", cats_and_dogs)
 
@@ -106,17 +98,15 @@ def test_image_folder_names_a_folder_that_cannot_be_read(cats_and_dogs: Path, lo
 
 def test_a_folder_without_labels_is_read_at_any_depth(cats_and_dogs: Path) -> None:
     photo(7).save(cats_and_dogs / "alone.png")
-    data = read("unlabelled_folder", cats_and_dogs)
-    assert not data.labelled
-    assert len(data.splits["train"].images) == 10
-    assert names(data.splits["train"].images)[0].endswith("alone.png")
-    assert names(data.splits["test"].images) == ["train/dog/2.png"]
-    assert set(data.splits["train"].labels) == {0}
-
-
-def test_a_folder_of_too_few_images_without_labels_is_refused(image_tree: Tree) -> None:
+    raw = read("unlabelled_folder", cats_and_dogs)
+    train, test = labelled(raw, cats_and_dogs).values()
+    assert not raw.labelled
+    assert len(train) == 10
+    assert "alone.png" in train
+    assert test == {"train/dog/2.png": 0}
+    assert set(train.values()) == {0}
     with pytest.raises(UserError, match="holds 2 images, expected three or more"):
-        read("unlabelled_folder", image_tree({"train": {"cat": 2}}))
+        read("unlabelled_folder", cats_and_dogs / "test" / "cat")
 
 
 @pytest.fixture
@@ -144,11 +134,9 @@ def test_tiny_imagenet_takes_label_order_names_and_val_classes_from_its_text_fil
 ) -> None:
     raw = read("tiny_imagenet", tiny_imagenet)
     assert raw.classes == ["crane (n02)", "crane (n01)"]
-    train, test = raw.splits["train"], raw.splits["test"]
-    assert names(train.images)[0] == "n02/images/n02_0.JPEG"
-    assert train.labels.tolist() == [0, 0, 1, 1]
-    assert names(test.images) == [f"val/images/val_{index}.JPEG" for index in (0, 1, 10)]
-    assert test.labels.tolist() == [1, 0, 1]
+    train = [(f"train/n0{n}/images/n0{n}_{i}.JPEG", 2 - n) for n in (1, 2) for i in (0, 1)]
+    val = {f"val/images/val_{index}.JPEG": label for index, label in ((0, 1), (1, 0), (10, 1))}
+    assert labelled(raw, tiny_imagenet) == {"train": dict(train), "test": val}
 
 
 def test_tiny_imagenet_says_which_file_of_the_layout_is_wrong(tiny_imagenet: Path) -> None:
@@ -171,25 +159,14 @@ def test_real_tiny_imagenet_val_labels_agree_with_its_copy_sorted_by_class(
     root = image_sets / "tiny-imagenet-200"
     raw = read("tiny_imagenet", root)
     wnids = (root / "wnids.txt").read_text().split()
-    test = raw.splits["test"]
     assert len(set(raw.classes)) == 200
     assert np.bincount(raw.splits["train"].labels).tolist() == [65] * 200
-    pairs = zip(test.images, test.labels, strict=True)
-    found = {Path(path).name: wnids[label] for path, label in pairs}
+    found = {Path(p).name: wnids[label] for p, label in labelled(raw, root)["test"].items()}
     sorted_copy = {file.name: file.parent.name for file in (root / "val_by_class").rglob("*.JPEG")}
     assert found == sorted_copy
 
 
-@pytest.mark.parametrize(
-    ("folder", "test", "classes", "count"),
-    [("cifar100-small", "test", 100, 1500), ("flowers-102-subset", "val", 89, 445)],
-)
-def test_real_image_folders_are_read(
-    image_sets: Path, folder: str, test: str, classes: int, count: int
-) -> None:
-    raw = read("image_folder", image_sets / folder, test=test)
-    assert len(raw.classes) == classes
-    assert len(raw.splits["test"].labels) == count
+PLANES = np.random.default_rng(0).integers(0, 256, (8, 3072), dtype=np.uint8)
 
 
 @pytest.fixture
@@ -199,11 +176,10 @@ def cifar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     folder = tmp_path / CIFAR100.base_folder
     folder.mkdir()
-    planes = np.random.default_rng(0).integers(0, 256, (8, 3072), dtype=np.uint8)
     fine = [3, 0, 1, 2, 0, 1, 2, 3]
     content = {
-        "train": {"data": planes[:6], "fine_labels": fine[:6], "coarse_labels": [0] * 6},
-        "test": {"data": planes[6:], "fine_labels": fine[6:], "coarse_labels": [0] * 2},
+        "train": {"data": PLANES[:6], "fine_labels": fine[:6], "coarse_labels": [0] * 6},
+        "test": {"data": PLANES[6:], "fine_labels": fine[6:], "coarse_labels": [0] * 2},
         "meta": {"fine_label_names": ["ape", "bee", "cat", "dog"], "coarse_label_names": ["x"]},
     }
     digest = {}
@@ -214,7 +190,6 @@ def cifar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(CIFAR100, "test_list", [["test", digest["test"]]])
     monkeypatch.setattr(CIFAR100, "meta", {**CIFAR100.meta, "md5": digest["meta"]})
     monkeypatch.setattr(CIFAR100, "url", "http://127.0.0.1:9/cifar-100-python.tar.gz")
-    np.save(tmp_path / "planes.npy", planes)
     return tmp_path
 
 
@@ -223,22 +198,18 @@ def test_cifar_is_read_with_fine_labels_and_colours_last(cifar_files: Path) -> N
     assert raw.classes == ["ape", "bee", "cat", "dog"]
     assert raw.splits["train"].labels.tolist() == [3, 0, 1, 2, 0, 1]
     assert raw.splits["test"].labels.tolist() == [2, 3]
-    planes = np.load(cifar_files / "planes.npy").reshape(8, 3, 32, 32)
-    expected = np.stack([planes[6:, channel] for channel in range(3)], axis=-1)
+    expected = PLANES[6:].reshape(2, 3, 32, 32).transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(raw.splits["test"].images, expected)
 
 
 def test_cifar_with_a_damaged_file_and_no_network_says_what_is_expected_where(
     cifar_files: Path,
 ) -> None:
+    with pytest.raises(UserError, match="needs `root:`"):
+        read("cifar")
     (cifar_files / "cifar-100-python" / "train").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"cifar-100-python: no valid copy.*train, test, meta"):
         read("cifar", cifar_files, variant=100)
-
-
-def test_cifar_needs_a_root() -> None:
-    with pytest.raises(UserError, match="needs `root:`"):
-        read("cifar")
 
 
 def test_digits_are_scikit_learns_on_the_scale_of_pixels() -> None:
@@ -255,7 +226,7 @@ def test_digits_are_scikit_learns_on_the_scale_of_pixels() -> None:
 
 
 def test_the_split_of_the_digits_is_stratified_and_fixed() -> None:
-    raw = read("digits")
-    train, test = (np.bincount(raw.splits[name].labels) for name in ("train", "test"))
+    splits, again = read("digits").splits, read("digits").splits
+    train, test = (np.bincount(splits[name].labels) for name in ("train", "test"))
     np.testing.assert_allclose(test / (train + test), 0.3, atol=0.005)
-    np.testing.assert_array_equal(raw.splits["test"].labels, read("digits").splits["test"].labels)
+    np.testing.assert_array_equal(splits["test"].images, again["test"].images)

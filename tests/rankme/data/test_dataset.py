@@ -1,6 +1,10 @@
+"""A prepared data set is opened as it was written, or refused."""
+
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,20 +25,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(prepared: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(prepared, tmp_path / "shapes"))
-
-
-def test_a_data_set_opens_as_read_only_maps(folder: Path) -> None:
-    dataset = load_dataset(folder)
+def test_a_data_set_opens_as_read_only_maps(prepared: Path) -> None:
+    dataset = load_dataset(prepared)
     assert dataset.name == "shapes"
     assert dataset.image_size == 8
     assert len(dataset.classes) == 10
-    assert {name: split.images.shape for name, split in dataset.splits.items()} == {
-        "train": (40, 8, 8, 3),
-        "test": (20, 8, 8, 3),
-    }
+    shapes = {name: split.images.shape for name, split in dataset.splits.items()}
+    assert shapes == {"train": (40, 8, 8, 3), "test": (20, 8, 8, 3)}
     for split in dataset.splits.values():
         assert isinstance(split.images, np.memmap)
         assert not split.images.flags.writeable
@@ -42,48 +39,37 @@ def test_a_data_set_opens_as_read_only_maps(folder: Path) -> None:
         assert len(split.labels) == len(split.images)
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere/DATASET: cannot be read"):
-        load_dataset(tmp_path / "nowhere")
+def keep(count: int) -> Callable[[Path], object]:
+    return lambda file: file.write_bytes(file.read_bytes()[:count])
 
 
-@pytest.mark.parametrize("name", ["train_images.npy", "test_labels.npy"])
-def test_a_missing_array_is_named_with_the_remedy(folder: Path, name: str) -> None:
-    (folder / name).unlink()
-    with pytest.raises(UserError, match=f"{name}: missing or torn.*prepare the data set again"):
-        load_dataset(folder)
+def save(array: np.ndarray) -> Callable[[Path], object]:
+    return lambda file: np.save(file, array, allow_pickle=True)
 
 
-@pytest.mark.parametrize("keep", [0, 50, 1000])
-def test_a_torn_array_is_named(folder: Path, keep: int) -> None:
-    file = folder / "train_images.npy"
-    file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(UserError, match=r"train_images\.npy: missing or torn"):
-        load_dataset(folder)
+def record(**changes: Any) -> Callable[[Path], object]:
+    return lambda file: file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
-def test_an_array_that_is_a_pickle_is_refused(folder: Path) -> None:
-    np.save(folder / "test_labels.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match=r"test_labels\.npy"):
-        load_dataset(folder)
+TORN = "missing or torn.*prepare the data set again"
+FAULTS: list[tuple[str, Callable[[Path], object], str]] = [
+    ("train_images.npy", Path.unlink, TORN),
+    ("test_labels.npy", Path.unlink, TORN),
+    *(("train_images.npy", keep(count), TORN) for count in (0, 50, 1000)),
+    ("test_labels.npy", save(np.array([{}], dtype=object)), TORN),
+    ("train_labels.npy", save(np.zeros(41, np.int64)), r"holds int64 \(41,\).* int64 \(40,\)"),
+    ("DATASET", Path.unlink, "cannot be read"),
+    ("DATASET", keep(500), "is not valid JSON"),
+    ("DATASET", record(artefact="ACCURACY"), "is 'ACCURACY' .* expected 'DATASET' of format 1"),
+    ("DATASET", record(format=2), "of format 2, expected 'DATASET' of format 1"),
+]
 
 
-def test_an_array_of_another_data_set_is_refused(folder: Path) -> None:
-    np.save(folder / "train_labels.npy", np.zeros(41, dtype=np.int64))
-    with pytest.raises(UserError, match=r"train_labels\.npy: holds int64 \(41,\).* \(40,\)"):
-        load_dataset(folder)
-
-
-@pytest.mark.parametrize("change", [{"artefact": "ACCURACY"}, {"format": 2}])
-def test_a_foreign_record_is_refused(folder: Path, change: dict[str, object]) -> None:
-    record = json.loads((folder / "DATASET").read_text())
-    (folder / "DATASET").write_text(json.dumps({**record, **change}))
-    with pytest.raises(UserError, match=r"expected 'DATASET' of format 1"):
-        load_dataset(folder)
-
-
-def test_a_torn_record_is_refused(folder: Path) -> None:
-    text = (folder / "DATASET").read_text()
-    (folder / "DATASET").write_text(text[: len(text) // 2])
-    with pytest.raises(UserError, match="DATASET: is not valid JSON"):
+@pytest.mark.parametrize(("name", "spoil", "fault"), FAULTS)
+def test_a_missing_torn_or_foreign_file_is_named_with_its_fault(
+    prepared: Path, tmp_path: Path, name: str, spoil: Callable[[Path], object], fault: str
+) -> None:
+    folder = Path(shutil.copytree(prepared, tmp_path / "shapes"))
+    spoil(folder / name)
+    with pytest.raises(UserError, match=rf"shapes/{name}: .*{fault}"):
         load_dataset(folder)

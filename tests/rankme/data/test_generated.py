@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rankme.data.raw import RawDataset
-from tests.rankme.data.reading import read
+from tests.rankme.data.pictures import read
 
 GENERATED = ("shapes", "textures")
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,7 @@ from rankme.data.raw import RawSplit
 from rankme.errors import UserError
 from rankme.plugins import LIBRARY
 from rankme.study.datasets import Declaration
-from tests.rankme.data.pictures import Tree, assert_same_files, photo
-from tests.rankme.data.reading import folder_of
+from tests.rankme.data.pictures import Tree, assert_same_files, folder_of, photo
 
 SIZE = 16
 
@@ -40,12 +39,6 @@ def pets(image_tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Declaration:
     root = image_tree({"train": {"cat": 8, "dog": 8}, "test": {"cat": 2, "dog": 2}})
     monkeypatch.setattr(workers, "_CHUNK_PIXELS", 2 * SIZE**2)
     return folder_of(root, SIZE)
-
-
-@pytest.fixture
-def whole(pets: Declaration, tmp_path: Path) -> Path:
-    prepare("pets", pets, tmp_path / "whole", workers=1)
-    return tmp_path / "whole"
 
 
 class Killed(BaseException):
@@ -59,14 +52,18 @@ class Decoder:
         self.count, self.lifetime = 0, 1000
         monkeypatch.setattr(arrays, "decode_all", self.decode_all)
 
-    def decode_all(
-        self, images: Sequence[Path] | np.ndarray, size: int, processes: int, start: int = 0
-    ) -> Iterator[Chunk]:
-        for chunk in workers.decode_all(images, size, processes, start):
+    def decode_all(self, *arguments: Any) -> Iterator[Chunk]:
+        for chunk in workers.decode_all(*arguments):
             self.count += len(chunk)
             if self.count > self.lifetime:
                 raise Killed
             yield chunk
+
+    def die_after(self, images: int, work: Callable[[], None]) -> None:
+        self.lifetime = images
+        with pytest.raises(Killed):
+            work()
+        self.count, self.lifetime = 0, 1000
 
 
 @pytest.fixture
@@ -74,30 +71,24 @@ def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
     return Decoder(monkeypatch)
 
 
-def kill_after(images: int, decoder: Decoder, declaration: Declaration, folder: Path) -> None:
-    decoder.lifetime = images
-    with pytest.raises(Killed):
-        prepare("pets", declaration, folder, workers=1)
-    decoder.count, decoder.lifetime = 0, 1000
-
-
 @pytest.mark.parametrize("images", [0, 2, 10, 16, 18])
 def test_what_was_decoded_before_a_kill_is_not_decoded_again(
-    pets: Declaration, whole: Path, tmp_path: Path, decoder: Decoder, images: int
+    pets: Declaration, tmp_path: Path, decoder: Decoder, images: int
 ) -> None:
-    kill_after(images, decoder, pets, tmp_path / "out")
+    decoder.die_after(images, lambda: prepare("pets", pets, tmp_path / "out", 1))
     with pytest.raises(UserError):
         load_dataset(tmp_path / "out")
     prepare("pets", pets, tmp_path / "out", workers=1)
     assert decoder.count == 20 - images
-    assert_same_files(tmp_path / "out", whole)
+    prepare("pets", pets, tmp_path / "whole", workers=1)
+    assert_same_files(tmp_path / "out", tmp_path / "whole")
 
 
 @pytest.mark.parametrize("change", ["size", "time", "bytes", "declaration"])
 def test_a_change_starts_anew(
     pets: Declaration, tmp_path: Path, decoder: Decoder, change: str
 ) -> None:
-    kill_after(10, decoder, pets, tmp_path / "out")
+    decoder.die_after(10, lambda: prepare("pets", pets, tmp_path / "out", 1))
     root = Path(str(pets.root))
     file = root / "train" / "cat" / "0.png"
     if change == "size":
@@ -119,8 +110,8 @@ def test_a_change_starts_anew(
 def assert_true_to_its_record(folder: Path) -> None:
     """The arrays are those that DATASET tells of, by their digests."""
     for name, part in json.loads((folder / "DATASET").read_text())["splits"].items():
-        arrays = (np.load(folder / f"{name}_{kind}.npy") for kind in ("images", "labels"))
-        content = b"".join(array.tobytes() for array in arrays)
+        images, labels = (np.load(folder / f"{name}_{kind}.npy") for kind in ("images", "labels"))
+        content = images.tobytes() + labels.tobytes()
         assert hashlib.sha256(content).hexdigest() == part["digest"]
 
 
@@ -184,9 +175,7 @@ def test_after_a_power_cut_only_chunks_that_are_whole_are_taken_up(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "_CHUNK_PIXELS", 2 * 8**2)
-        Decoder(patch).lifetime = 8
-        with pytest.raises(Killed):
-            decode()
+        Decoder(patch).die_after(8, decode)
     partial, journal = folder / ".images.npy.partial", folder / ".images.npy.journal"
     content = bytearray(partial.read_bytes()[:kept])
     content[spoilt : spoilt + 1] = b"\x00"[: len(content[spoilt : spoilt + 1])]

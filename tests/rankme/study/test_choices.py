@@ -10,7 +10,7 @@ import pytest
 
 from rankme import plugins
 from rankme.errors import UserError
-from rankme.study.choices import controls, encoders, methods, readers, recipes
+from rankme.study.choices import encoders, methods, readers, recipes
 from rankme.study.settings import EncoderSettings, Settings
 
 METHOD = """\
@@ -51,7 +51,7 @@ def test_the_methods_are_those_whose_files_say_so() -> None:
     assert {"SimCLR", "VICReg"} <= methods().keys()
     assert methods()["SimCLR"].hyperparameters.model_fields.keys() == {"temperature"}
     assert methods()["RandomInit"].hyperparameters is Settings
-    assert controls() == {"RandomInit", "Supervised"}
+    assert [n for n, offer in methods().items() if offer.control] == ["RandomInit", "Supervised"]
     assert [name for name, offer in methods().items() if offer.uses_labels] == ["Supervised"]
     assert encoders()["resnet10"] is EncoderSettings
     assert {"byol", "simclr"} <= set(recipes())
@@ -138,8 +138,3 @@ def test_settings_of_an_encoder_are_those_of_its_file(library: Path) -> None:
     assert encoders()["nett"]().model_dump()["depth"] == 3
     assert encoders()["other"] is EncoderSettings
 
-
-def test_controls_are_the_methods_whose_file_says_so(library: Path) -> None:
-    for name, line in (("plain", ""), ("bound", "CONTROL = True"), ("other", "CONTROL = False")):
-        (library / f"methods/{name}.py").write_text(f"NAME = {name!r}\n{line}")
-    assert controls() == {"bound"}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from rankme.augment.view import View
-from rankme.errors import UserError, choices
+from rankme.errors import UserError, unknown
 from rankme.plugins import files
 from rankme.study.settings import Augmentation
 
@@ -25,6 +25,6 @@ def recipe(augmentation: Augmentation, image_size: int) -> tuple[View, ...]:
     """
     name = augmentation.recipe
     if name not in (known := files("augment/recipes")):
-        raise UserError(f"augmentation.recipe: {name!r} is not known{choices(name, known)}")
+        raise UserError(unknown("augmentation.recipe", name, known))
     views = import_module(f"{__name__}.{name}").views(image_size)
     return tuple(replace(view, crop_scale=augmentation.crop_scale) for view in views)

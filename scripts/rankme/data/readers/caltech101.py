@@ -6,8 +6,6 @@ from rankme.data.raw import RawDataset
 from rankme.data.splits import Stratified, TestFraction, stratified
 from rankme.data.torchvision_sets import label_paths, open_dataset
 
-_IMAGES = "caltech101/101_ObjectCategories"
-
 
 class Options(Stratified):
     """Its split."""
@@ -17,7 +15,7 @@ class Options(Stratified):
 
 def read(root: Path | None, size: int, options: Options) -> RawDataset:
     """Read root/caltech101/101_ObjectCategories/<class>/image_0001.jpg and so on."""
-    part = open_dataset("Caltech101", root, (_IMAGES,))
+    part = open_dataset("Caltech101", root, ("caltech101/101_ObjectCategories",))
     images = Path(part.root, "101_ObjectCategories")
     files = (
         images / part.categories[label] / f"image_{number:04d}.jpg"

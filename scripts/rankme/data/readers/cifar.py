@@ -1,6 +1,5 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009) through torchvision."""
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,10 +39,9 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
 
 
 def _missing(kind: Any, root: Path, error: Exception) -> str:
-    files = [*kind.train_list, *kind.test_list, [kind.meta["filename"], kind.meta["md5"]]]
-    expected = ", ".join(file for file, _ in files)
+    files = [*(file for file, _ in kind.train_list + kind.test_list), kind.meta["filename"]]
     return (
-        f"{os.path.join(root, kind.base_folder)}: no valid copy, and {kind.url} "
-        f"could not be fetched ({error}); download it where there is a network and unpack it in "
-        f"{root}, so that {kind.base_folder} holds {expected}"
+        f"{root / kind.base_folder}: no valid copy, and {kind.url} could not be fetched ({error}); "
+        f"download it where there is a network and unpack it in {root}, so that {kind.base_folder} "
+        f"holds {', '.join(files)}"
     )

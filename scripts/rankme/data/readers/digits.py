@@ -7,8 +7,6 @@ import numpy as np
 from rankme.data.raw import RawDataset, RawSplit
 from rankme.data.splits import Stratified, TestFraction, stratified
 
-_WHITE = 16
-
 
 class Options(Stratified):
     """Its split."""
@@ -22,7 +20,7 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    grey = np.rint(digits.images * (255 / _WHITE)).astype(np.uint8)
+    grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     everything = RawSplit(np.repeat(grey[..., None], 3, axis=-1), digits.target.astype(np.int64))
     splits = stratified(everything, options)
     return RawDataset([str(digit) for digit in digits.target_names], *splits)

@@ -44,9 +44,8 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
 def _refuse_other_classes(train: Path, classes: list[str], test: Path) -> None:
     different = sorted(set(classes) ^ set(list_folders(test)))
     if different:
-        lacking = [test if name in classes else train for name in different]
-        missing = ", ".join(str(p / n) for p, n in zip(lacking[:5], different[:5], strict=True))
+        missing = [str((test if name in classes else train) / name) for name in different[:5]]
         raise UserError(
             f"{train} and {test} must hold the same class folders; "
-            f"{len(different)} are in one only, missing: {missing}"
+            f"{len(different)} are in one only, missing: {', '.join(missing)}"
         )

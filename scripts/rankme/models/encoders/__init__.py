@@ -6,7 +6,7 @@ settings of its own; and `build(settings, image_size) -> Encoder`. Adding a fami
 
 from importlib import import_module
 
-from rankme.errors import UserError, choices
+from rankme.errors import UserError, unknown
 from rankme.models.encoders.base import Encoder
 from rankme.plugins import files
 from rankme.study.settings import EncoderSettings
@@ -21,14 +21,13 @@ def build_encoder(settings: EncoderSettings, image_size: int) -> Encoder:
     """An untrained encoder, its weights drawn from torch's global generator.
 
     Args:
-        settings: name the encoder; of its own class where its file has one.
+        settings: of the class of its own that the encoder's file may have.
         image_size: side of the square input images in pixels.
 
     Raises:
         UserError: there is no encoder of that name.
     """
     if settings.name not in _BUILDERS:
-        known = choices(settings.name, _BUILDERS)
-        raise UserError(f"encoder.name: {settings.name!r} is not known{known}")
+        raise UserError(unknown("encoder.name", settings.name, _BUILDERS))
     encoder: Encoder = _BUILDERS[settings.name](settings, image_size)
     return encoder

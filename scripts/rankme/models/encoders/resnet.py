@@ -6,6 +6,8 @@ codes start it at zero. Measured after ten epochs of SimCLR on rendered shapes a
 probes on shapes, digits and textures: 0.48, 0.96 and 0.64 from one; 0.32, 0.88 and 0.54 from zero.
 """
 
+from typing import TypeAlias
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,33 +15,22 @@ from rankme.models.encoders.base import Encoder
 from rankme.study.settings import EncoderSettings
 
 NAMES = ("resnet10", "resnet18", "resnet34", "resnet50")
-SMALL_IMAGE = 64
+
+_Block: TypeAlias = "type[BasicBlock | Bottleneck]"
 
 
 def build(settings: EncoderSettings, image_size: int) -> "ResNet":
-    """A ResNet without classifier.
-
-    Args:
-        settings: its `name`; its `width`, 64 in the standard network; its `stem`.
-        image_size: side of the input images in pixels; only the stem "auto" reads it.
-    """
+    """A ResNet without classifier; the standard network has `width` 64 and the stem "imagenet"."""
     stem = settings.stem
     if stem == "auto":
-        stem = "small" if image_size <= SMALL_IMAGE else "imagenet"
-    block, depths = _LAYOUTS[settings.name]
-    return ResNet(block, depths, settings.width, stem)
+        stem = "small" if image_size <= 64 else "imagenet"
+    return ResNet(*_LAYOUTS[settings.name], settings.width, stem)
 
 
 class ResNet(Encoder):
     """Stem, four stages, global average: (N, 3, H, W) to (N, 8 * width * block.expansion)."""
 
-    def __init__(
-        self,
-        block: "type[BasicBlock | Bottleneck]",
-        depths: tuple[int, int, int, int],
-        width: int,
-        stem: str,
-    ) -> None:
+    def __init__(self, block: _Block, depths: tuple[int, ...], width: int, stem: str) -> None:
         super().__init__()
         self.conv1, self.pool = _stem(stem, width)
         self.bn1 = nn.BatchNorm2d(width)
@@ -73,8 +64,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         residual = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        residual = self.bn2(self.conv2(residual))
-        return F.relu(residual + self.downsample(x), inplace=True)
+        return F.relu(self.bn2(self.conv2(residual)) + self.downsample(x), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -100,11 +90,10 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         residual = F.relu(self.bn1(self.conv1(x)), inplace=True)
         residual = F.relu(self.bn2(self.conv2(residual)), inplace=True)
-        residual = self.bn3(self.conv3(residual))
-        return F.relu(residual + self.downsample(x), inplace=True)
+        return F.relu(self.bn3(self.conv3(residual)) + self.downsample(x), inplace=True)
 
 
-_LAYOUTS: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
+_LAYOUTS: dict[str, tuple[_Block, tuple[int, ...]]] = {
     "resnet10": (BasicBlock, (1, 1, 1, 1)),
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
@@ -118,9 +107,7 @@ def _stem(kind: str, width: int) -> tuple[nn.Conv2d, nn.Module]:
     return _Convolution(3, width, 3, stride=2 if kind == "stride2" else 1), nn.Identity()
 
 
-def _stage(
-    block: type[BasicBlock | Bottleneck], inputs: int, width: int, depth: int, stride: int
-) -> nn.Sequential:
+def _stage(block: _Block, inputs: int, width: int, depth: int, stride: int) -> nn.Sequential:
     first = block(inputs, width, stride)
     others = (block(width * block.expansion, width, 1) for _ in range(depth - 1))
     return nn.Sequential(first, *others)
