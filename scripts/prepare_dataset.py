@@ -34,16 +34,21 @@ def main() -> None:
     from rankme.artefacts import Tree
     from rankme.data.prepare import prepare
     from rankme.errors import UserError, choices
-    from rankme.study.datasets import Catalogue
+    from rankme.study.datasets import Catalogue, Declaration, from_json
 
-    name, given = arguments.name, arguments.declaration
-    datasets = Catalogue({name: cli.json_object(given)} if given else arguments.datasets)
-    if name not in datasets:
-        raise UserError(
-            f"--name: {name!r} is not declared in {datasets.place}{choices(name, datasets)}"
-        )
+    name = arguments.name
+    if arguments.declaration:
+        given = cli.json_object(arguments.declaration)
+        declaration = from_json(Declaration, given, "--declaration")
+    else:
+        datasets = Catalogue(arguments.datasets)
+        if name not in datasets:
+            raise UserError(
+                f"--name: {name!r} is not declared in {datasets.place}{choices(name, datasets)}"
+            )
+        declaration = datasets[name]
     output = arguments.output or Tree("results").dataset(name)
-    prepare(name, datasets[name], output, arguments.workers)
+    prepare(name, declaration, output, arguments.workers)
 
 
 if __name__ == "__main__":

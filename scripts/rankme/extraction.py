@@ -61,11 +61,7 @@ def temporary_folder(parent: Path | None) -> Iterator[Path]:
 def extract_dataset(
     model: PretrainedModel, dataset: Dataset, folder: Path, device: torch.device
 ) -> None:
-    """Write the features of every image of a dataset as `rankme.features.load_features` reads them.
-
-    Raises:
-        RuntimeError: see `frozen`.
-    """
+    """Write the features of all images, by the `frozen` model, for `load_features` to read."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INDEX).unlink(missing_ok=True)
     extractor = Extractor(model, device, folder)

@@ -27,12 +27,7 @@ _REMEDY = "delete the folder and fit the heads again"
 
 @dataclass(frozen=True)
 class FeatureSplit:
-    """Features of one split, memory-mapped where they were loaded.
-
-    Attributes:
-        layers: by name, output of the encoder, float32 (N, D), and of the projector, (N, K).
-        labels: int64 (N,), or 0/1 uint8 (N, C) where an image may have several classes.
-    """
+    """Features of one split, of the shapes above, memory-mapped where they were loaded."""
 
     layers: "Mapping[Layer, np.ndarray]"
     labels: np.ndarray

@@ -61,21 +61,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 def from_text(value: Any) -> Any:
     """What a command line gives, where every number is text, with numbers as YAML reads them."""
-    return _deep(value, _scalar)
-
-
-def with_numbers(value: Any) -> Any:
-    """A value in which strings such as "1e-6" are numbers, at every depth."""
-    return _deep(value, lambda text: float(text) if _EXPONENT.fullmatch(text) else text)
-
-
-def _deep(value: Any, read: Callable[[str], Any]) -> Any:
-    """A value in which each string, at every depth, is what `read` makes of it."""
-    if isinstance(value, Mapping):
-        return {key: _deep(item, read) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_deep(item, read) for item in value]
-    return read(value) if isinstance(value, str) else value
+    return with_numbers(value, _scalar)
 
 
 def _scalar(text: str) -> Any:
@@ -85,6 +71,19 @@ def _scalar(text: str) -> Any:
         return text
     # Dates stay text, and so does what only looks like YAML, as "a: b".
     return read if read is None or isinstance(read, bool | int | float) else text
+
+
+def _number(text: str) -> float | str:
+    return float(text) if _EXPONENT.fullmatch(text) else text
+
+
+def with_numbers(value: Any, read: Callable[[str], Any] = _number) -> Any:
+    """A value in which strings such as "1e-6" are numbers, at every depth."""
+    if isinstance(value, Mapping):
+        return {key: with_numbers(item, read) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_numbers(item, read) for item in value]
+    return read(value) if isinstance(value, str) else value
 
 
 def _yaml_mistake(error: yaml.YAMLError, text: str) -> str:

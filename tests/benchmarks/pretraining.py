@@ -79,7 +79,7 @@ def stepper(
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
             loss = method.loss(views, labels)
         loss.backward()
-        optimizer.step()
+        optimizer.step(run.training.lr)
 
     return step
 

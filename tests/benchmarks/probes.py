@@ -102,13 +102,13 @@ def top1_of(readout: Readout, features: Features) -> float:
     assert readout.head is not None
     head = {name: tensor.cpu().numpy() for name, tensor in readout.head.tensors().items()}
     test = features.splits["test"]
-    return accuracy(head_scores(head, test.representation), test.labels)
+    return accuracy(head_scores(head, test.layers["representation"]), test.labels)
 
 
 def scikit_learn_top1(features: Features) -> float:
     """Top-1 on the test features of the penalty that is best on the held-out part."""
     train, test = features.splits["train"], features.splits["test"]
-    inputs, labels = np.array(train.representation), np.array(train.labels)
+    inputs, labels = np.array(train.layers["representation"]), np.array(train.labels)
     parts = stratified_split(labels, SETTINGS.validation_fraction, SETTINGS.seed)
     everything = np.arange(len(labels))
 
@@ -120,7 +120,7 @@ def scikit_learn_top1(features: Features) -> float:
 
     fit, held_out = parts
     best = max(PENALTIES, key=lambda c: score(c, fit, inputs[held_out], labels[held_out]))
-    return score(best, everything, np.array(test.representation), np.array(test.labels))
+    return score(best, everything, np.array(test.layers["representation"]), np.array(test.labels))
 
 
 def seconds(work: Callable[[], object], turns: int) -> float:

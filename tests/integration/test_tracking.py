@@ -28,6 +28,9 @@ from tests.rankme.tracking.conftest import (  # noqa: F401
 
 DATABASE = "results/tracking/mlflow.db"
 
+# In one process, whose fixtures start a database and a server once.
+SERVER = pytest.mark.xdist_group("server")
+
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +100,7 @@ def one_live_run(checkout, epochs: int, **tracking: str) -> None:
     track(checkout, live=True, **tracking)
 
 
+@SERVER
 def test_a_live_run_is_seen_while_it_trains_and_costs_nothing_if_the_server_dies(
     prepared,
     running: Server,  # noqa: F811
@@ -168,6 +172,7 @@ PLACES = {
 RIGHT = ("database", "variable of PostgreSQL")
 
 
+@SERVER
 @pytest.mark.parametrize("place", PLACES)
 def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
     finished,

@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from rankme.tracking.publishing import Publication
 from tests.integration.conftest import ROOT
 from tests.rankme.tracking.conftest import free_port, wait_until
-from tests.rankme.tracking.studies import config_of, runs_of, write_study
+from tests.rankme.tracking.studies import runs_of, study_of, write_study
 
 SCREENSHOTS = ROOT / "results" / "screenshots"
 """Kept for a person to look at."""
@@ -26,7 +26,7 @@ def page(tmp_path: Path) -> Iterator[str]:
     """Address of the page that `make ui` serves."""
     results, runs = tmp_path / "results", runs_of(4)
     write_study(results, runs, epochs=30)
-    publication = Publication(config_of(results, study="on-a-page"), runs, results, False)
+    publication = Publication(study_of(), runs, results, models=False)
     publication.publish(f"sqlite:///{results}/tracking/mlflow.db")
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / ".venv").mkdir()
@@ -50,7 +50,7 @@ def test_the_page_shows_the_runs_and_a_training_curve(page, browser) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     browser.get(f"{page}/#/experiments/1/runs")
     wait_until(lambda: all(run.name in text(browser) for run in runs_of(4)))
-    assert "summary of on-a-page" in text(browser)
+    assert "summary of made-up" in text(browser)
     browser.save_screenshot(str(SCREENSHOTS / "runs.png"))
     links = browser.find_elements(By.CSS_SELECTOR, "a[href*='/runs/']")
     (link,) = [link for link in links if runs_of(4)[3].name in link.text]

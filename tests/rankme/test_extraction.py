@@ -11,14 +11,7 @@ from torch import nn
 from rankme.augment import Augmenter, recipe
 from rankme.data.dataset import Dataset, Split
 from rankme.errors import UserError
-from rankme.extraction import (
-    VIEWS_BLOCK,
-    extract_dataset,
-    extract_images,
-    extract_views,
-    frozen,
-    temporary_folder,
-)
+from rankme.extraction import VIEWS_BLOCK, Extractor, extract_dataset, frozen, temporary_folder
 from rankme.features import load_features
 from rankme.models.pretrained import PretrainedModel
 from tests.rankme.frozen_models import AUGMENTATION, NORMALISATION, DriftingBatchNorm, model_of
@@ -35,16 +28,15 @@ def small_model() -> PretrainedModel:
     return model_of(encoder, nn.Linear(5, 4))
 
 
-def make_dataset(size: int = 8, count: int = 21) -> Dataset:
-    generator = np.random.default_rng(0)
+def images_of(size: int = 8, count: int = 21) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
-    def split(count: int) -> Split:
-        images = generator.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-        return Split(images, generator.integers(0, 3, count))
 
-    splits = {"train": split(count), "test": split(7)}
+def make_dataset() -> Dataset:
+    counts = {"train": 21, "test": 7}
+    splits = {name: Split(images_of(count=n), np.arange(n) % 3) for name, n in counts.items()}
     other = {"mean": [0.0] * 3, "std": [9.0] * 3}
-    return Dataset("noise", ["a", "b", "c"], size, other, "digest", splits)
+    return Dataset("noise", ["a", "b", "c"], 8, other, "digest", splits)
 
 
 @pytest.fixture
@@ -55,31 +47,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_features_are_the_model_s_outputs_on_images_normalised_as_its_source(folder: Path) -> None:
-    model, dataset = small_model(), make_dataset()
-    features = load_features(folder)
+    model, features = small_model(), load_features(folder)
     assert (features.dataset, features.dataset_digest) == ("noise", "digest")
     assert features.encoder_sha256 == model.digest
     assert features.classes == ["a", "b", "c"]
-    for name, split in dataset.splits.items():
+    for name, split in make_dataset().splits.items():
         images = (split.images.astype(np.float64) / 255 - MEAN) / STD
         batch = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32))
         with torch.no_grad():
             representation = model.encoder(batch)
-            expected = {
-                "representation": representation,
-                "embedding": model.projector(representation),
-            }
-        stored = features.splits[name]
-        for layer, array in stored.layers.items():
+            embedding = model.projector(representation)
+        expected = {"representation": representation, "embedding": embedding}
+        for layer, array in features.splits[name].layers.items():
             assert array.dtype == np.float32
             np.testing.assert_allclose(array, expected[layer], rtol=1e-4, atol=1e-6)
-        assert np.array_equal(stored.labels, split.labels)
+        assert np.array_equal(features.splits[name].labels, split.labels)
 
 
 @pytest.mark.parametrize("size", [5, 8, 19])
 def test_images_are_resized_to_the_model_s_size_as_pil_does(tmp_path: Path, size: int) -> None:
-    images, rows = make_dataset(size).splits["test"].images, np.array([0, 3, 4])
-    made = extract_images(model_of(nn.Flatten()), images, rows, tmp_path, "some", CPU)
+    images, rows = images_of(size), np.array([0, 3, 4])
+    made = Extractor(model_of(nn.Flatten()), CPU, tmp_path).images(images, rows, "some")
     assert np.array_equal(made["representation"], made["embedding"])
     for image, features in zip(images[rows], made["embedding"].reshape(-1, 3, 8, 8), strict=True):
         for channel in range(3):
@@ -99,35 +87,29 @@ def test_an_encoder_whose_statistics_move_is_noticed_and_leaves_no_whole_folder(
         load_features(folder)
 
 
-def test_a_model_left_in_training_mode_is_run_in_evaluation_mode(
-    tmp_path: Path, folder: Path
-) -> None:
+def test_a_model_left_in_training_mode_is_run_in_evaluation_mode(folder: Path) -> None:
+    before = np.load(folder / "train_embedding.npy")
     model = small_model()
     model.encoder.train()
-    extract_dataset(model, make_dataset(), tmp_path / "again", CPU)
-    again, first = load_features(tmp_path / "again"), load_features(folder)
-    for layer, array in first.splits["train"].layers.items():
-        assert np.array_equal(again.splits["train"].layers[layer], array)
+    extract_dataset(model, make_dataset(), folder, CPU)
+    assert np.array_equal(np.load(folder / "train_embedding.npy"), before)
 
 
-def views_of(folder: Path, size: int = 8, count: int = 21) -> np.ndarray:
-    """Pixels of three views of each image, as the features of a model that does nothing."""
-    model, images = model_of(nn.Flatten()), make_dataset(size).splits["train"].images
-    with frozen(model, CPU):
-        return extract_views(model, images, np.arange(0, 21, 21 // count), 3, folder, CPU)[
-            "embedding"
-        ]
+def views_of(folder: Path, images: np.ndarray) -> np.ndarray:
+    """Pixels of three views of every third image, as the features of a model that does nothing."""
+    extractor = Extractor(model_of(nn.Flatten()), CPU, folder)
+    with frozen(extractor.model, CPU):
+        return extractor.views(images, np.arange(0, len(images), 3), 3)["embedding"]
 
 
 @pytest.mark.parametrize("size", [8, 19])
 def test_views_are_made_by_the_augmentation_of_the_run(tmp_path: Path, size: int) -> None:
     """At the size and with the normalisation of the model; of two kinds of view, in turns."""
-    views = views_of(tmp_path, size, count=7)
-    images = make_dataset(size).splits["train"].images[::3]
+    images = images_of(size)
+    views = views_of(tmp_path, images)
     first, second = recipe(AUGMENTATION, 8)
     augmenter = Augmenter((first, second, first), MEAN, STD)
-    expected = augmenter(torch.from_numpy(images), torch.Generator().manual_seed(0))
-    assert len(images) < VIEWS_BLOCK
+    expected = augmenter(torch.from_numpy(images[::3]), torch.Generator().manual_seed(0))
     assert views.dtype == np.float32
     assert views.shape == (7, 3, 3 * 8 * 8)
     for column, view in enumerate(expected):
@@ -137,11 +119,12 @@ def test_views_are_made_by_the_augmentation_of_the_run(tmp_path: Path, size: int
 def test_views_are_the_same_each_time_and_in_batches_of_any_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = np.array(views_of(tmp_path))
-    assert np.array_equal(first, views_of(tmp_path))
-    for batch_size in (1, 7, 100):
+    images = images_of(count=63)
+    assert len(images) / 3 > VIEWS_BLOCK
+    first = np.array(views_of(tmp_path, images))
+    for batch_size in (256, 1, 7, 100):
         monkeypatch.setattr("rankme.extraction.BATCH_SIZE", batch_size)
-        assert np.array_equal(views_of(tmp_path), first)
+        assert np.array_equal(views_of(tmp_path, images), first)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -92,8 +92,7 @@ def _decode_splits(
         for array in arrays.values():
             array.take_back()
     needed = sum(array.bytes_to_come() for array in arrays.values())
-    free = shutil.disk_usage(output).free
-    if free < needed:
+    if (free := shutil.disk_usage(output).free) < needed:
         raise UserError(
             f"{output}: needs {needed / 1e9:,.2f} GB, the disk has {free / 1e9:,.2f} GB free; "
             "make room, or choose a smaller size"

@@ -45,7 +45,7 @@ class Classifier(nn.Module):
         with exact_convolutions():
             features = self.encoder(images)
         precise = torch.float32 if features.device.type == "mps" else torch.float64
-        head = {"features.mean": self.mean, "features.std": self.std}
+        head: dict[str, Tensor] = {"features.mean": self.mean, "features.std": self.std}
         head |= {"head.weight": self.weight, "head.bias": self.bias}
         scores = head_scores({n: t.to(precise) for n, t in head.items()}, features.to(precise))
         return scores.where(~scores.isnan(), -torch.inf)

@@ -52,9 +52,11 @@ def evaluate(features: Features, head_file: Path) -> dict[str, Any]:
                 f"{getattr(features, key)}; fit the head on these features again"
             )
     measure = {"top1": _top1_record, "map": _map_record}[metric]
+    copied = ("layer", "status", "head", f"train_{metric}")
+    readouts = {_MAIN: metadata, **metadata["readouts"]}
+    fitted = {name: {key: readout[key] for key in copied} for name, readout in readouts.items()}
     measured = {}
-    for name, readout in {_MAIN: metadata, **metadata["readouts"]}.items():
-        about = {key: readout[key] for key in ("layer", "status", "head", f"train_{metric}")}
+    for name, about in fitted.items():
         scores = _scores(about, _head(name, tensors), features)
         measured[name] = {**measure(scores, labels, features.classes), **about}
     return {

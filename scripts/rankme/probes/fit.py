@@ -95,7 +95,6 @@ def fit_readouts(
     Args:
         train: features and labels of the training images, without augmentation: heads are
             standardised and chosen on them, and neighbours are looked up among them.
-        settings: which read-outs, their grids and the schedule.
         device: where heads are trained.
         inputs: what heads are trained on; the features themselves, if not given.
 

@@ -55,7 +55,6 @@ class AugmentedImages:
 
     Args:
         model: on the device (see `rankme.extraction.frozen`).
-        split: the images.
         crop_scale: least and greatest share of the image's area that is cropped.
         seed: of the crops and flips.
         device: where images are augmented and the model runs.

@@ -78,9 +78,8 @@ def bootstrap_interval(
 
     A class that a resample has no positive of does not count in it.
     """
-    means = [
-        np.nanmean(average_precisions(scores, labels, w), axis=1) for w in _resamples(len(scores))
-    ]
+    resamples = _resamples(len(scores))
+    means = [np.nanmean(average_precisions(scores, labels, w), axis=1) for w in resamples]
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(np.concatenate(means), [tail, 1 - tail])
     return float(low), float(high)

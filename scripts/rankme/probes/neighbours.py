@@ -29,7 +29,6 @@ def neighbour_scores(
         queries: (Q, D), neither centred nor normalised.
         features: (N, D) likewise.
         labels: of the features: classes (N,), or 0/1 (N, C).
-        classes: number of classes C.
         ks: numbers of neighbours; where there are fewer, all are taken.
         rows: of the features that may be neighbours; all, if not given.
         own_rows: (Q,) where the queries are among the features: the row that is not a neighbour.

@@ -51,12 +51,8 @@ def methods() -> dict[str, MethodOffer]:
         UserError: two files offer one name, or a file's hyperparameters cannot be used.
     """
     return {
-        name: MethodOffer(
-            _usable(file, offer, "Hyperparameters", Settings, "training"),
-            bool(offer.get("CONTROL")),
-            bool(offer.get("USES_LABELS")),
-        )
-        for name, file, offer in _offers("methods")
+        name: MethodOffer(own, bool(offer.get("CONTROL")), bool(offer.get("USES_LABELS")))
+        for name, own, offer in _offers("methods", "Hyperparameters", Settings, "training")
     }
 
 
@@ -67,11 +63,8 @@ def encoders() -> dict[str, type[EncoderSettings]]:
     Raises:
         UserError: two files offer one name, or a file's settings cannot be used.
     """
-    found = {
-        name: _usable(file, offer, "Options", EncoderSettings, "encoder")
-        for name, file, offer in _offers("models/encoders")
-    }
-    return dict(sorted(found.items()))
+    offers = _offers("models/encoders", "Options", EncoderSettings, "encoder")
+    return dict(sorted((name, own) for name, own, _ in offers))
 
 
 def encoder_settings(given: Any, place: str, made: Made) -> EncoderSettings:
@@ -130,8 +123,13 @@ def has_labels(name: str) -> bool:
     return bool(getattr(reader(name), "LABELLED", True))
 
 
-def _offers(package: str) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
-    """Each name that a file of a package offers as NAME, or among NAMES, with what it declares."""
+def _offers(
+    package: str, kind: str, base: type[_S], section: str
+) -> Iterator[tuple[str, type[_S], Mapping[str, Any]]]:
+    """Each name that a file of a package offers as NAME, or among NAMES, with what it declares.
+
+    With it comes the class of the file's own settings, see `_usable`.
+    """
     owners: dict[str, Path] = {}
     for file in files(package).values():
         offer = declared(file)
@@ -141,7 +139,7 @@ def _offers(package: str) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
         for name in names:
             if (owner := owners.setdefault(name, file)) != file:
                 raise UserError(f"{file}: {name!r} is offered by {owner}; choose another name")
-            yield name, file, offer
+            yield name, _usable(file, offer, kind, base, section), offer
 
 
 def _usable(

@@ -163,13 +163,9 @@ class Catalogue(UserDict[str, Any]):
 
 
 def declare(name: str, given: Any, place: str = "", made: Made = validated) -> Declaration:
-    """The declaration of a dataset, checked, with every default, the reader's options among them.
+    """The declaration of a dataset from what stands below its name, with every default.
 
-    Args:
-        name: of the dataset.
-        given: what stands below its name.
-        place: what stands before its name in a message, such as "mine.yaml: ".
-        made: makes the settings.
+    `place` stands before its name in a message, such as "mine.yaml: ".
 
     Raises:
         UserError: with every mistake found, a line each.

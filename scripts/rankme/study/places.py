@@ -1,8 +1,14 @@
 """Where a study runs and publishes: nothing here decides a result."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from rankme.study.settings import Name, Settings, key
+
+Count = Annotated[int, Field(ge=1, le=1024)]
+Megabytes = Annotated[int, Field(ge=100, le=10000000)]
+Minutes = Annotated[int, Field(ge=1, le=100000)]
 
 
 class Pathvars(Settings):
@@ -18,9 +24,7 @@ class Compute(Settings):
     device: str = key(
         "auto", "auto = cuda, then mps, then cpu.", pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
     )
-    threads: int = key(
-        2, "Processor cores of each process that trains or runs an encoder.", ge=1, le=1024
-    )
+    threads: Count = key(2, "Processor cores of each process that trains or runs an encoder.")
     gpus: int = key(
         0,
         "GPUs on each node of a pretraining job; a job that evaluates has one at most.",
@@ -32,40 +36,28 @@ class Compute(Settings):
         "Kind of GPU to ask a cluster for, by the name it has there (a100); any if empty.",
         pattern=r"^[A-Za-z0-9_.]*$",
     )
-    nodes: int = key(
-        1,
-        "Machines that train one encoder together; more than one under Slurm only.",
-        ge=1,
-        le=1024,
+    nodes: Count = key(
+        1, "Machines that train one encoder together; more than one under Slurm only."
     )
     processes: int = key(
         0, "Processes on each node that train one encoder together; 0 = one a GPU.", ge=0, le=1024
     )
-    mem_mb: int = key(
-        4000, "Memory of such a job on each node in MB; doubled at each retry.", ge=100, le=10000000
+    mem_mb: Megabytes = key(4000, "Memory of such a job on each node in MB; doubled at each retry.")
+    max_mem_mb: Megabytes = key(
+        10000000, "What no retry goes above, in MB; the memory of the largest node."
     )
-    max_mem_mb: int = key(
-        10000000,
-        "What no retry goes above, in MB; the memory of the largest node.",
-        ge=100,
-        le=10000000,
+    runtime: Minutes = key(
+        240, "Time limit of a pretraining job in minutes; doubled at each retry."
     )
-    runtime: int = key(
-        240, "Time limit of a pretraining job in minutes; doubled at each retry.", ge=1, le=100000
-    )
-    evaluation_runtime: int = key(
+    evaluation_runtime: Minutes = key(
         15,
         "Minutes for each step that evaluates one model on one dataset; a cluster job that does"
         " all of them has their sum. Doubled at each retry.",
-        ge=1,
-        le=100000,
     )
-    max_runtime: int = key(
+    max_runtime: Minutes = key(
         100000,
         "What no retry of such a step goes above, in minutes; the limit of the partition. A"
         " training that takes longer goes on in the next retry, from its checkpoint.",
-        ge=1,
-        le=100000,
     )
 
     @property

@@ -97,8 +97,12 @@ Several = Annotated[tuple[_T, ...], List, Field(min_length=1), Distinct]
 Name = Annotated[str, Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, le=4294967295)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 CropScale = Annotated[tuple[Share, Share], List, Rising]
+Positive = Annotated[int, Field(ge=1)]
 Index = Annotated[int, Field(ge=1, le=65536)]
+Epochs = Annotated[int, Field(ge=1, le=100000)]
+Images = Annotated[int, Field(ge=2, le=1000000)]
 
 READOUTS: dict[str, Layer] = {
     "linear": "representation",
@@ -145,18 +149,16 @@ class Augmentation(Settings):
 class Training(Settings):
     """Pretraining; each key may also stand in a method's default, sweeps and grid."""
 
-    epochs: int = key(100, "Passes over the source.", ge=1, le=100000)
+    epochs: Epochs = key(100, "Passes over the source.")
     batch_size: int = key(256, "Images a step, over all processes.", ge=2, le=1048576)
     optimizer: Literal["adamw", "sgd", "lars"] = key("lars", "Optimiser.")
     lr: float = key(0.3, "Peak learning rate, before scaling.", gt=0, le=1e9)
     scale_lr: bool = key(True, "Multiply the learning rate by batch_size / 256.")
-    weight_decay: float = key(
-        1e-6, "Weight decay; parameters of one dimension are excluded.", ge=0, le=1
-    )
+    weight_decay: Fraction = key(1e-6, "Weight decay; parameters of one dimension are excluded.")
     momentum: float = key(0.9, "Momentum of sgd and lars, beta1 of adamw.", ge=0, lt=1)
     warmup_epochs: float = key(10, "Epochs of linear warm-up.", ge=0, le=100000)
-    final_lr_fraction: float = key(
-        0.001, "Learning rate at the last step, as a fraction of its peak.", ge=0, le=1
+    final_lr_fraction: Fraction = key(
+        0.001, "Learning rate at the last step, as a fraction of its peak."
     )
     rank_weight: float = key(
         0.0,
@@ -183,10 +185,8 @@ class Training(Settings):
         "Compile the network by torch.compile. auto = on (true) for a long run on one CUDA card,"
         " where it repays the minute that it takes, else off (false).",
     )
-    rank_every_epochs: int = key(
-        1, "Epochs between two measurements of RankMe while training.", ge=1, le=100000
-    )
-    rank_samples: int = key(2048, "Training images of those measurements.", ge=2, le=1000000)
+    rank_every_epochs: Epochs = key(1, "Epochs between two measurements of RankMe while training.")
+    rank_samples: Images = key(2048, "Training images of those measurements.")
 
 
 class Rank(Settings):
@@ -206,12 +206,10 @@ class Rank(Settings):
         ge=16,
         le=50000,
     )
-    lidar_images: int = key(
+    lidar_images: Images = key(
         1000,
         "Training images of each dataset of which LiDAR and alignment see augmented views, a"
         " fixed random subset; LiDAR finds at most as many directions.",
-        ge=2,
-        le=1000000,
     )
     lidar_views: int = key(
         10, "Augmented views of each of those images; LiDAR's authors use 10 to 50.", ge=2, le=1000
@@ -243,7 +241,7 @@ class Probe(Settings):
         " three layers on the representation.",
     )
     epochs: int = key(28, "Passes over the target's training images.", ge=1, le=10000)
-    milestones: Annotated[tuple[Annotated[int, Field(ge=1)], ...], List] = key(
+    milestones: Annotated[tuple[Positive, ...], List] = key(
         (8, 16, 24), "Epochs after which the learning rate falls to a tenth."
     )
     batch_size: int = key(256, "Images a step.", ge=1, le=1048576)
@@ -262,7 +260,7 @@ class Probe(Settings):
     seed: Seed = key(
         0, "Seed of the split, the order of the images, initial weights and augmentation."
     )
-    knn_k: Several[Annotated[int, Field(ge=1)]] = key(
+    knn_k: Several[Positive] = key(
         (1, 5, 10, 20, 50, 100, 200), "Numbers of nearest neighbours to choose from."
     )
     mlp_width: int = key(512, "Units of each of the two hidden layers of the MLP.", ge=1, le=65536)

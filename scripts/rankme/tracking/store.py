@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -194,7 +194,8 @@ def opened(uri: str, study: str, tree: Tree) -> Iterator[Store]:
         UserError: the store cannot be reached, or refuses; without any secret.
     """
     require_address(uri)
-    with _one_at_a_time(sqlite_file(uri)), explained(uri):
+    file = sqlite_file(uri)
+    with _one_at_a_time(file) if file else nullcontext(), explained(uri):
         yield Store(uri, study, tree)
 
 
@@ -297,11 +298,8 @@ def alone(lock: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _one_at_a_time(database: Path | None) -> Iterator[None]:
+def _one_at_a_time(database: Path) -> Iterator[None]:
     """Keep other processes from a SQLite file, which has one writer, and cannot be made by two."""
-    if database is None:
-        yield
-        return
     with alone(database.with_name(f".{database.name}.lock")):
         sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", _quick_commits)
         try:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -58,29 +60,41 @@ def write_run(
     rankme: dict[str, float],
     top1: dict[str, float],
     status: str = "completed",
+    epochs: int = 1,
 ) -> RunFiles:
-    """Write what the tables are made of; values are given for each dataset."""
-    files = Tree(results).run(run.method, run.name)
-    spectrum = {"k": 128, "singular_values": [2.0, 1.0]}
+    """Write what the tables are made of; RankMe and top-1 are given for each dataset.
+
+    RankMe of representations is half of it, the loss of the first epoch RankMe on the first.
+    """
+    rest = {"alpha_req": None, "n": 500, "k": 128, "singular_values": [2.0, 1.0]}
     ranks = {
         name: {
-            "embedding": {"rankme": value, **spectrum},
-            "representation": {"rankme": value / 2, **spectrum},
-            "dataset_digest": f"digest of {name}",
+            "embedding": {"rankme": value, **rest},
+            "representation": {"rankme": value / 2, **rest},
         }
         for name, value in rankme.items()
     }
-    write_json(files.ranks, rank_record(run, ranks, status))
+    log = training_log(epochs, next(iter(rankme.values())))
+    return _write_files(results, run, status, ranks, top1, log)
+
+
+def _write_files(
+    results: Path,
+    run: Run,
+    status: str,
+    ranks: dict[str, Any],
+    top1: dict[str, float],
+    log: list[LogRow],
+) -> RunFiles:
+    files = Tree(results).run(run.method, run.name)
+    for name, measured in ranks.items():
+        measured["dataset_digest"] = f"digest of {name}"
+    about = {"artefact": "RANKME_EVAL", "format": 1, "run": plain(run.settings), "status": status}
+    write_json(files.ranks, {**about, "source": "shapes", "datasets": ranks})
     for name, value in top1.items():
-        write_json(files.dataset(name).accuracy, accuracy_record(name, value))
-    write_training_log(files.log, training_log(1, value=3.0))
+        write_json(files.dataset(name).accuracy, _accuracy_record(name, value))
+    write_training_log(files.log, log)
     return files
-
-
-def rank_record(run: Run, datasets: dict[str, Any], status: str) -> dict[str, Any]:
-    """RANKME_EVAL."""
-    header = {"artefact": "RANKME_EVAL", "format": 1, "run": plain(run.settings)}
-    return {**header, "status": status, "source": "shapes", "datasets": datasets}
 
 
 def training_log(epochs: int, value: float) -> list[LogRow]:
@@ -91,7 +105,7 @@ def training_log(epochs: int, value: float) -> list[LogRow]:
     ]
 
 
-def accuracy_record(dataset: str, top1: float) -> dict[str, Any]:
+def _accuracy_record(dataset: str, top1: float) -> dict[str, Any]:
     return {
         "artefact": "ACCURACY",
         "format": 1,
@@ -105,6 +119,7 @@ def accuracy_record(dataset: str, top1: float) -> dict[str, Any]:
         "confidence": 0.95,
         "chance": 0.1,
         "train_top1": top1 + 0.01,
+        "per_class": {"class 0": {"top1": top1, "n": 50}},
         "readouts": {
             name: {"top1": top1 + gain, "interval": [top1 + gain - 0.04, top1 + gain + 0.04]}
             for name, gain in (("embedding", -0.1), ("knn", -0.03), ("mlp", 0.01))
@@ -112,34 +127,35 @@ def accuracy_record(dataset: str, top1: float) -> dict[str, Any]:
     }
 
 
+def put(file: Path, values: dict[str, Any]) -> None:
+    """Replace values of a JSON file; their keys are those from outside in: `datasets.shapes`."""
+    record = json.loads(file.read_text())
+    for name, value in values.items():
+        *outer, last = name.split(".")
+        reduce(getitem, outer, record)[last] = value
+    write_json(file, record)
+
+
 def write_tree(results: Path, runs: Sequence[Run], source: str, targets: Sequence[str]) -> None:
     """Write all that the analysis reads of these runs: rank and accuracy rise together, with noise.
 
-    Every eleventh run collapses. Plain writes: ten thousand runs would wait for the disk at each
-    fsync.
+    Every eleventh run collapses.
     """
     generator = np.random.default_rng(0)
-    for place, run in enumerate(runs):
-        files = Tree(results).run(run.method, run.name)
-        quality = -1.0 if place % 11 == 10 else generator.uniform()
-        status = "collapsed" if quality < 0 else "completed"
-        ranks = {
-            name: _rank_record(generator, quality, name == source)
-            | {"dataset_digest": f"digest of {name}"}
-            for name in (source, *targets)
-        }
-        log = training_log(10, 5 - quality + generator.normal() / 20)
-        files.folder.mkdir(parents=True, exist_ok=True)
-        files.ranks.write_text(json.dumps(rank_record(run, ranks, status)))
-        files.log.write_text("".join(json.dumps(asdict(row)) + "\n" for row in log))
-        for name in (source, *targets):
-            accuracy = files.dataset(name).accuracy
-            accuracy.parent.mkdir(exist_ok=True)
-            top1 = float(np.clip(0.6 + 0.2 * quality + 0.04 * generator.normal(), 0.1, 0.94))
-            accuracy.write_text(json.dumps(accuracy_record(name, top1)))
+    # Ten thousand runs would wait for the disk at each file.
+    with patch("os.fsync"):
+        for place, run in enumerate(runs):
+            quality = -1.0 if place % 11 == 10 else generator.uniform()
+            status = "collapsed" if quality < 0 else "completed"
+            names = (source, *targets)
+            ranks = {name: _noisy_ranks(generator, quality, name == source) for name in names}
+            log = training_log(10, 5 - quality + generator.normal() / 20)
+            top1 = 0.6 + 0.2 * quality + 0.04 * generator.normal(size=len(names))
+            accuracies = dict(zip(names, np.clip(top1, 0.1, 0.94).tolist(), strict=True))
+            _write_files(results, run, status, ranks, accuracies, log)
 
 
-def _rank_record(generator: np.random.Generator, quality: float, source: bool) -> dict[str, Any]:
+def _noisy_ranks(generator: np.random.Generator, quality: float, source: bool) -> dict[str, Any]:
     decay = np.exp(-(1.5 - quality) * np.linspace(0, 6, DIMENSION)) + 1e-4
     rank = 1.5 if quality < 0 else 10 + 40 * quality + 2 * generator.normal()
     layers = {}

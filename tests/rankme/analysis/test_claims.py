@@ -55,26 +55,22 @@ def verdicts(results: pd.DataFrame, *names: str, **tables: pd.DataFrame) -> dict
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "within", "verdict"),
+    ("low", "high", "within", "p", "verdict"),
     [
-        (0.1, 0.9, (0, inf), REPRODUCED),
-        (-0.1, 0.9, (0, inf), UNDECIDED),
-        (-0.9, -0.1, (0, inf), NOT_REPRODUCED),
-        (-0.5, 0.5, (-1, 1), REPRODUCED),
-        (-1.5, 0.5, (-1, 1), UNDECIDED),
-        (1.5, 2.5, (-1, 1), NOT_REPRODUCED),
-        (nan, nan, (0, inf), UNDECIDED),
+        (0.1, 0.9, (0, inf), 0.0, REPRODUCED),
+        (-0.1, 0.9, (0, inf), 0.0, UNDECIDED),
+        (-0.9, -0.1, (0, inf), 0.0, NOT_REPRODUCED),
+        (-0.5, 0.5, (-1, 1), 0.0, REPRODUCED),
+        (-1.5, 0.5, (-1, 1), 0.0, UNDECIDED),
+        (1.5, 2.5, (-1, 1), 0.0, NOT_REPRODUCED),
+        (nan, nan, (0, inf), 0.0, UNDECIDED),
+        (0.5, 1.0, (0, inf), 0.08, UNDECIDED),
     ],
 )
-def test_a_verdict_needs_the_whole_interval(
-    low: float, high: float, within: tuple[float, float], verdict: str
+def test_a_verdict_needs_the_whole_interval_and_a_small_p(
+    low: float, high: float, within: tuple[float, float], p: float, verdict: str
 ) -> None:
-    finding = Finding("", "", 0.0, low, high, 10, within)
-    assert finding.verdict()[0] == verdict
-
-
-def test_an_interval_without_a_small_p_decides_nothing() -> None:
-    assert Finding("", "", 1.0, 0.5, 1.0, 4, (0, inf), p=0.08).verdict()[0] == UNDECIDED
+    assert Finding("", "", 0.0, low, high, 10, within, p).verdict()[0] == verdict
 
 
 def test_there_are_the_fourteen_claims_each_with_its_criterion() -> None:

@@ -10,7 +10,7 @@ from scipy.stats import bootstrap, kendalltau, pearsonr, permutation_test, spear
 
 from rankme.analysis import coefficients
 from rankme.analysis.coefficients import BCA_RUNS, COEFFICIENTS, Estimate
-from rankme.analysis.resampling import RESAMPLES, bca_interval, resample_counts
+from rankme.analysis.resampling import RESAMPLES, resample_counts
 
 SCIPY = {"pearson": pearsonr, "spearman": spearmanr, "kendall": kendalltau}
 NAMES = list(COEFFICIENTS)
@@ -168,12 +168,3 @@ def test_resamples_hold_n_runs_and_omit_a_third() -> None:
     assert (counts == 0).mean() == pytest.approx(0.9**10, abs=0.005)
     # How often a run is in a resample is binomial.
     assert (counts == 2).mean() == pytest.approx(comb(10, 2) * 0.1**2 * 0.9**8, abs=0.005)
-
-
-def test_the_bca_interval_of_a_mean_is_scipys() -> None:
-    values = np.random.default_rng(2).exponential(size=15)
-    resampled = (resample_counts(15) @ values / 15)[:, None]
-    jackknife = ((values.sum() - values) / 14)[:, None]
-    low, high = bca_interval(np.array([values.mean()]), resampled, jackknife)
-    theirs = bootstrap((values,), np.mean, method="BCa", rng=0).confidence_interval
-    assert (low[0], high[0]) == pytest.approx((theirs.low, theirs.high), abs=0.03)

@@ -2,65 +2,61 @@
 
 import json
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
+import analyse
 import collect_results
 from rankme.analysis import collect as collect_module
-from rankme.analysis.collect import COLUMNS, collect, results_table
+from rankme.analysis.collect import COLUMNS, Collected, collect, results_table
 from rankme.analysis.curves import halving
 from rankme.analysis.tables import read_table, study_label, write_table
 from rankme.artefacts import RunFiles, Tree
 from rankme.errors import UserError
-from rankme.files import write_json
 from rankme.metrics import METRICS
 from rankme.study.runs import Run, runs
-from tests.rankme.analysis.synthetic import make_run, make_study, write_run, write_tree
+from tests.rankme.analysis.synthetic import make_run, make_study, put, write_run, write_tree
 
 RANKME = {"shapes": 12.345678901234567, "digits": 8.5, "eurosat": 9.25}
 TOP1 = {"shapes": 1 / 3, "digits": 0.5, "eurosat": 0.25}
 
-Edit = Callable[[dict[str, Any]], object]
 
+@dataclass
+class Made:
+    """A results tree of one run."""
 
-def rows_of(results: Path, *runs: Run) -> pd.DataFrame:
-    return results_table(make_study(), runs, results)
+    results: Path
+    run: Run
+    files: RunFiles
+
+    def table(self, *others: Run) -> pd.DataFrame:
+        """The table of this run, and of others if any."""
+        return results_table(make_study(), [self.run, *others], self.results)
+
+    def collected(self) -> Collected:
+        return collect(make_study(), [self.run], self.results)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def made(tmp_path: Path) -> Made:
     run = make_run(temperature=0.15)
-    write_run(tmp_path, run, RANKME, TOP1)
-    return run
+    return Made(tmp_path, run, write_run(tmp_path, run, RANKME, TOP1))
 
 
-@pytest.fixture
-def files(tmp_path: Path, run: Run) -> RunFiles:
-    return Tree(tmp_path).run(run.method, run.name)
-
-
-def edit(file: Path, change: Edit) -> None:
-    """Change the content of a JSON file."""
-    record = json.loads(file.read_text())
-    change(record)
-    write_json(file, record)
-
-
-def test_each_run_has_one_row_a_dataset_the_source_first(tmp_path: Path, run: Run) -> None:
-    second = make_run(name="b-2", sweep="temperature", temperature=0.5)
-    write_run(tmp_path, second, RANKME, TOP1)
-    table = rows_of(tmp_path, second, run)
-    assert list(table["run"]) == ["b-2"] * 3 + ["a-1"] * 3
+def test_each_run_has_one_row_a_dataset_the_source_first(made: Made) -> None:
+    earlier = make_run(name="0-2", sweep="temperature", temperature=0.5)
+    write_run(made.results, earlier, RANKME, TOP1)
+    table = made.table(earlier)
+    assert list(table["run"]) == ["a-1"] * 3 + ["0-2"] * 3
     assert list(table["dataset"]) == ["shapes", "digits", "eurosat"] * 2
     assert list(table["role"]) == ["source", "target", "target"] * 2
 
 
-def test_a_row_holds_the_numbers_of_its_files(tmp_path: Path, run: Run) -> None:
-    row = rows_of(tmp_path, run).iloc[1]
+def test_a_row_holds_the_numbers_of_its_files(made: Made) -> None:
+    row = made.table().iloc[1]
     expected = {
         "method": "SimCLR",
         "sweep": "default",
@@ -86,34 +82,28 @@ def test_a_row_holds_the_numbers_of_its_files(tmp_path: Path, run: Run) -> None:
     assert {column: row[column] for column in expected} == expected
 
 
-def test_mean_average_precision_stands_where_top1_does_and_is_named(
-    tmp_path: Path, run: Run, files: RunFiles
-) -> None:
-    def as_map(record: dict[str, Any]) -> None:
-        for key in ("top1", "top5", "train_top1"):
-            del record[key]
-        readouts = {"knn": {"map": 0.2, "interval": [0.1, 0.3]}}
-        record |= {"metric": "map", "map": 0.3, "train_map": 0.4, "readouts": readouts}
-
-    edit(files.dataset("digits").accuracy, as_map)
-    rows = rows_of(tmp_path, run)
+def test_mean_average_precision_stands_where_top1_does_and_is_named(made: Made) -> None:
+    readouts = {"knn": {"map": 0.2, "interval": [0.1, 0.3]}}
+    own = {"metric": "map", "map": 0.3, "train_map": 0.4, "readouts": readouts}
+    put(made.files.dataset("digits").accuracy, own | dict.fromkeys(["top1", "top5", "train_top1"]))
+    rows = made.table()
     assert list(rows["measure"]) == ["top1", "map", "top1"]
     assert (rows["top1"][1], rows["train_top1"][1]) == (0.3, 0.4)
     assert rows["top1_knn"][1] == 0.2
     assert rows.loc[1, ["top5", "top1_mlp"]].isna().all()
 
 
-def test_a_row_names_the_files_behind_its_numbers(tmp_path: Path, run: Run) -> None:
-    for row in rows_of(tmp_path, run).itertuples():
-        evaluation = json.loads((tmp_path / row.rankme_file).read_text())
-        accuracy = json.loads((tmp_path / row.accuracy_file).read_text())
+def test_a_row_names_the_files_behind_its_numbers(made: Made) -> None:
+    for row in made.table().itertuples():
+        evaluation = json.loads((made.results / row.rankme_file).read_text())
+        accuracy = json.loads((made.results / row.accuracy_file).read_text())
         assert evaluation["datasets"]["shapes"]["embedding"]["rankme"] == row.rankme
         assert accuracy["dataset"] == row.dataset
 
 
-def test_every_hyperparameter_is_a_column(tmp_path: Path, run: Run) -> None:
-    row = rows_of(tmp_path, run).iloc[0]
-    training = dict(run.settings.training)
+def test_every_hyperparameter_is_a_column(made: Made) -> None:
+    row = made.table().iloc[0]
+    training = dict(made.run.settings.training)
     assert row["temperature"] == 0.15
     assert {key: row[key] for key in training} == training
     assert row["encoder_width"] == 32
@@ -124,26 +114,24 @@ def test_every_hyperparameter_is_a_column(tmp_path: Path, run: Run) -> None:
 def test_a_hyperparameter_hides_no_other_column(tmp_path: Path) -> None:
     run = make_run(n=3)
     write_run(tmp_path, run, RANKME, TOP1)
-    row = rows_of(tmp_path, run).iloc[0]
+    row = results_table(make_study(), [run], tmp_path).iloc[0]
     assert (row["n"], row["method_n"]) == (500, 3)
 
 
-def test_a_metric_hides_no_other_column(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_metric_hides_no_other_column(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METRICS, "seed", METRICS["rankme"])
     monkeypatch.setattr(collect_module, "COLUMNS", (*COLUMNS, "seed"))
     with pytest.raises(UserError, match="'seed' is a column already; rename the file"):
-        rows_of(tmp_path, run)
+        made.table()
 
 
-def test_the_csv_reads_back_exactly_and_holds_no_nan(tmp_path: Path, run: Run) -> None:
+def test_the_csv_reads_back_exactly_and_holds_no_nan(made: Made) -> None:
     other = make_run("VICReg", "v-1", covariance=4)
-    write_run(tmp_path, other, RANKME, TOP1, status="diverged")
-    table = rows_of(tmp_path, run, other)
-    paths = [tmp_path / "results.csv", tmp_path / "again.csv"]
+    write_run(made.results, other, RANKME, TOP1, status="diverged")
+    table = made.table(other)
+    paths = [made.results / "results.csv", made.results / "again.csv"]
     for path in paths:
-        write_table(path, rows_of(tmp_path, run, other), *study_label(make_study()))
+        write_table(path, made.table(other), *study_label(make_study()))
     text = paths[0].read_text()
     assert paths[1].read_text() == text, "collecting twice gives the same bytes"
     assert "nan" not in text.lower()
@@ -174,14 +162,14 @@ DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
     ids=lambda value: value and value[:20],
 )
 def test_a_missing_or_invalid_file_is_named(
-    tmp_path: Path, run: Run, files: RunFiles, name: str, content: str | None, message: str
+    made: Made, name: str, content: str | None, message: str
 ) -> None:
-    file = files.folder / name
+    file = made.files.folder / name
     file.unlink()
     if content is not None:
         file.write_text(content)
     with pytest.raises(UserError, match=message) as error:
-        collect(make_study(), [run], tmp_path)
+        made.collected()
     assert str(error.value).startswith(f"{file}: ")
 
 
@@ -207,31 +195,23 @@ SOURCE = "datasets.shapes.embedding"
     ],
 )
 def test_a_value_that_is_missing_or_of_the_wrong_type_is_named_with_its_file(
-    tmp_path: Path, run: Run, files: RunFiles, name: str, key: str, value: object, fault: str
+    made: Made, name: str, key: str, value: object, fault: str
 ) -> None:
-    def replace(place: dict[str, Any]) -> None:
-        *keys, last = key.split(".")
-        for outer in keys:
-            place = place[outer]
-        place[last] = value
-
-    edit(files.folder / name, replace)
+    put(made.files.folder / name, {key: value})
     with pytest.raises(UserError) as error:
-        collect(make_study(), [run], tmp_path)
+        made.collected()
     told, _, remedy = str(error.value).partition("; ")
-    assert told == f"{files.folder / name}: {fault.format(key)}"
+    assert told == f"{made.files.folder / name}: {fault.format(key)}"
     assert remedy == "delete it and run snakemake again to remake it"
 
 
-def test_rank_and_accuracy_of_different_data_are_refused(
-    tmp_path: Path, run: Run, files: RunFiles
-) -> None:
-    edit(files.dataset("digits").accuracy, lambda record: record.update(dataset_digest="other"))
+def test_rank_and_accuracy_of_different_data_are_refused(made: Made) -> None:
+    put(made.files.dataset("digits").accuracy, {"dataset_digest": "other"})
     with pytest.raises(UserError, match="another version of dataset 'digits'"):
-        rows_of(tmp_path, run)
+        made.table()
 
 
-def test_the_program_writes_all_tables_of_the_study(
+def test_the_programs_write_all_tables_of_the_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = {"reader": "unlabelled_folder", "root": "photos", "size": 32}
@@ -248,15 +228,24 @@ def test_the_program_writes_all_tables_of_the_study(
     options = [f"--study={file}", f"--results={tmp_path}", f"--output={output}"]
     monkeypatch.setattr(sys, "argv", ["collect_results.py", *options])
     collect_results.main()
+    found = [f"--results={output}/results.csv", f"--convergence={output}/convergence.csv"]
+    monkeypatch.setattr(sys, "argv", ["analyse.py", *found, f"--output={output}"])
+    analyse.main()
     table = read_table(output / "results.csv", COLUMNS)
     assert list(table["method"]) == ["SimCLR"] * 3 + ["RandomInit"] * 3
     assert list(table["control"]) == [False] * 3 + [True] * 3
     assert list(table["top1"])[:2] == [1 / 3, 0.5]
     assert table["top1"].isna().tolist() == [False, False, True] * 2
     assert table["rankme_on_dataset"][2] == 9.25
-    for name in ("results", "training", "spectra", "convergence"):
+    collected, analysed = (
+        "results training spectra convergence",
+        "claims selected selection variance",
+    )
+    names = [*collected.split(), *analysed.split(), "correlations"]
+    assert {path.name for path in output.iterdir()} == {"answer.rst", *(f"{n}.csv" for n in names)}
+    for name in names:
         lines = (output / f"{name}.csv").read_text().splitlines()
-        assert lines[0].startswith("study,study_digest,method,run,")
+        assert lines[0].startswith("study,study_digest,")
         assert all(line.startswith(f"made-up,{study.digest[:12]},") for line in lines[1:])
 
 
@@ -270,14 +259,10 @@ def test_the_program_needs_a_study_or_a_store(
     assert "give --study or --from-tracking, one of the two" in capsys.readouterr().err
 
 
-def test_all_metrics_of_both_layers_are_columns(tmp_path: Path, run: Run, files: RunFiles) -> None:
-    def add(record: dict[str, Any]) -> None:
-        source = record["datasets"]["shapes"]
-        source["embedding"] |= {"lidar": 4.5, "alpha_req": None}
-        source["representation"] |= {"lidar": 5.5}
-
-    edit(files.ranks, add)
-    row = rows_of(tmp_path, run).iloc[0]
+def test_all_metrics_of_both_layers_are_columns(made: Made) -> None:
+    added = {f"{SOURCE}.lidar": 4.5, "datasets.shapes.representation.lidar": 5.5}
+    put(made.files.ranks, added)
+    row = made.table().iloc[0]
     assert (row["lidar"], row["lidar_representation"]) == (4.5, 5.5)
     assert pd.isna(row["alpha_req"])
     assert pd.isna(row["idest"])
@@ -303,13 +288,8 @@ def test_curves_are_tables_of_the_source(tmp_path: Path) -> None:
     assert change.iloc[1] == pytest.approx(1 - means[0] / means[2])
 
 
-def test_an_untrained_run_has_no_curve_and_an_unmeasured_one_no_convergence(
-    tmp_path: Path, run: Run, files: RunFiles
-) -> None:
-    def without_spectrum(record: dict[str, Any]) -> None:
-        record["datasets"]["shapes"]["embedding"]["singular_values"] = []
-
-    assert collect(make_study(), [run], tmp_path).convergence.empty
-    files.log.write_text("")
-    edit(files.ranks, without_spectrum)
-    assert all(table.empty for table in collect(make_study(), [run], tmp_path)[1:])
+def test_an_untrained_run_has_no_curve_and_an_unmeasured_one_no_convergence(made: Made) -> None:
+    assert made.collected().convergence.empty
+    made.files.log.write_text("")
+    put(made.files.ranks, {f"{SOURCE}.singular_values": []})
+    assert all(table.empty for table in made.collected()[1:])

@@ -53,11 +53,8 @@ def test_collapsed_runs_and_controls_are_not_picked() -> None:
     assert list(picks["run"]) == ["run2"]
 
 
-def test_a_method_whose_runs_all_collapsed_is_said() -> None:
-    _, sentence = one(study_table({"SimCLR": POINTS}, ("a",), status="collapsed"))
-    assert sentence == "Use no SimCLR run: every run collapsed or diverged."
-
-
-def test_a_single_run_is_said_to_be_the_only_one() -> None:
-    _, sentence = one(study_table({"SimCLR": POINTS[:1]}, ("a",)))
-    assert "it is the only run that neither collapsed nor diverged" in sentence
+def test_a_method_of_one_run_or_of_none_that_is_sound_says_so() -> None:
+    _, none = one(study_table({"SimCLR": POINTS}, ("a",), status="collapsed"))
+    assert none == "Use no SimCLR run: every run collapsed or diverged."
+    _, single = one(study_table({"SimCLR": POINTS[:1]}, ("a",)))
+    assert "it is the only run that neither collapsed nor diverged" in single

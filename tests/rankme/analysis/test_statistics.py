@@ -1,6 +1,5 @@
 """Tables of correlations, on studies whose answer can be worked out by hand."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,6 @@ import pandas as pd
 import pytest
 from scipy.stats import rankdata
 
-import analyse
 from rankme.analysis.groups import KEYS, MEAN
 from rankme.analysis.statistics import correlate, holm
 from rankme.analysis.tables import Label, read_table, write_table
@@ -19,17 +17,12 @@ RISING = [(10.0, 0.2), (20.0, 0.3), (30.0, 0.4)]
 FALLING = [(110.0, 0.9), (120.0, 0.8), (130.0, 0.7), (140.0, 0.6)]
 
 
-def test_metrics_are_turned_so_that_higher_promises_more() -> None:
+def test_each_metric_of_each_layer_is_a_row_in_which_higher_promises_more() -> None:
     results = study_table({"SimCLR": RISING}).assign(alpha_req=[1.9, 1.9, 1.5, 1.5, 1.1, 1.1])
-    table = correlate(results)
-    assert row_of(table, metric="alpha_req")["spearman"] == pytest.approx(1)
-
-
-def test_each_layer_is_a_row_of_its_own() -> None:
-    results = study_table({"SimCLR": RISING})
     results["rankme_representation"] = -results["rankme"]
     table = correlate(results)
-    assert row_of(table, layer="embedding")["spearman"] == pytest.approx(1)
+    assert row_of(table)["spearman"] == pytest.approx(1)
+    assert row_of(table, metric="alpha_req")["spearman"] == pytest.approx(1)
     assert row_of(table, layer="representation")["spearman"] == pytest.approx(-1)
 
 
@@ -71,12 +64,6 @@ def test_a_run_without_a_metric_counts_for_the_others() -> None:
     assert row_of(table, metric="rankme")["n"] == 4
 
 
-def test_controls_are_no_runs_under_study() -> None:
-    results = study_table({"SimCLR": RISING, "RandomInit": [(5.0, 0.1)]})
-    results["control"] = results["method"] == "RandomInit"
-    assert set(correlate(results)["method"]) == {"SimCLR"}
-
-
 def test_a_dataset_without_labels_has_no_rows() -> None:
     results = study_table({"SimCLR": RISING}, datasets=("shapes", "digits"))
     results.loc[results["dataset"] == "digits", "top1"] = np.nan
@@ -85,27 +72,30 @@ def test_a_dataset_without_labels_has_no_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("points", "reason"),
+    ("points", "status", "reason"),
     [
-        ([(5.0, 0.1), (6.0, 0.2)], "fewer than 3 runs"),
-        ([(5.0, 0.1), (5.0, 0.2), (5.0, 0.3)], "the metric is the same in all runs"),
-        ([(5.0, 0.1), (6.0, 0.1), (7.0, 0.1)], "accuracy is the same in all runs"),
+        ([(5.0, 0.1), (6.0, 0.2)], "completed", "fewer than 3 runs"),
+        (RISING, "collapsed", "fewer than 3 runs"),
+        ([(5.0, 0.1), (5.0, 0.2), (5.0, 0.3)], "completed", "the metric is the same in all runs"),
+        ([(5.0, 0.1), (6.0, 0.1), (7.0, 0.1)], "completed", "accuracy is the same in all runs"),
     ],
 )
 def test_no_correlation_is_claimed_without_grounds(
-    tmp_path: Path, points: list[tuple[float, float]], reason: str
+    tmp_path: Path, points: list[tuple[float, float]], status: str, reason: str
 ) -> None:
     path = tmp_path / "correlations.csv"
-    write_table(path, correlate(study_table({"SimCLR": points})), *LABEL)
+    write_table(path, correlate(study_table({"SimCLR": points}, status=status)), *LABEL)
     row = row_of(read_table(path, KEYS))
     assert row["reason"] == reason
-    assert row["n"] == len(points)
+    assert row["n"] == (len(points) if status == "completed" else 0)
     assert pd.isna(row["spearman"])
     assert "nan" not in path.read_text()
 
 
-def test_methods_are_never_pooled() -> None:
-    table = correlate(study_table({"SimCLR": RISING, "VICReg": FALLING}))
+def test_methods_are_never_pooled_and_controls_are_no_runs_under_study() -> None:
+    results = study_table({"SimCLR": RISING, "VICReg": FALLING, "RandomInit": [(5.0, 0.1)]})
+    table = correlate(results.assign(control=results["method"] == "RandomInit"))
+    assert set(table["method"]) == {"SimCLR", "VICReg"}
     assert row_of(table, method="SimCLR")["spearman"] == pytest.approx(1)
     assert row_of(table, method="VICReg")["spearman"] == pytest.approx(-1)
     assert table["n"].max() == max(len(RISING), len(FALLING))
@@ -133,11 +123,6 @@ def test_degenerate_runs_count_only_among_all_runs(change: dict[str, object]) ->
     assert everything["spearman"] == pytest.approx(-0.2)
 
 
-def test_a_method_whose_runs_all_collapsed_has_a_reason() -> None:
-    row = row_of(correlate(study_table({"SimCLR": RISING}, status="collapsed")))
-    assert (row["n"], row["reason"]) == (0, "fewer than 3 runs")
-
-
 def test_the_mean_over_targets_averages_accuracies_not_correlations() -> None:
     results = study_table({"SimCLR": RISING}, datasets=("shapes", "digits", "eurosat"))
     falling = {"run0": 0.9, "run1": 0.5, "run2": 0.1}
@@ -148,26 +133,3 @@ def test_the_mean_over_targets_averages_accuracies_not_correlations() -> None:
     assert row_of(table, dataset="eurosat")["spearman"] == pytest.approx(-1)
     # Means are .55, .40, .25: the wider spread of eurosat decides.
     assert row_of(table, dataset=MEAN, role="mean")["spearman"] == pytest.approx(-1)
-
-
-def test_the_program_writes_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_table(tmp_path / "results.csv", study_table({"SimCLR": RISING}), *LABEL)
-    arguments = ["--results", str(tmp_path / "results.csv"), "--output", str(tmp_path / "tables")]
-    monkeypatch.setattr(sys, "argv", ["analyse.py", *arguments])
-    analyse.main()
-    for path in (tmp_path / "tables").glob("*.csv"):
-        table = read_table(path)
-        assert set(zip(table["study"], table["study_digest"], strict=True)) == {LABEL}, path
-    tables = {path.name for path in (tmp_path / "tables").iterdir()}
-    assert tables == {
-        "answer.rst",
-        "claims.csv",
-        "correlations.csv",
-        "selected.csv",
-        "selection.csv",
-        "variance.csv",
-    }
-    row = row_of(read_table(tmp_path / "tables/correlations.csv", KEYS))
-    assert row["spearman_p"] == pytest.approx(2 / 6)
-    row = row_of(read_table(tmp_path / "tables/selection.csv", KEYS), rule="highest")
-    assert row["regret"] == 0

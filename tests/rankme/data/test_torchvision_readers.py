@@ -3,7 +3,6 @@
 import json
 import os
 import urllib.request
-from collections.abc import Callable
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -44,39 +43,28 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
 
 
-@pytest.fixture
-def food(tmp_path: Path) -> Path:
+def test_food101_takes_its_split_from_the_meta_files_and_names_damaged_ones(tmp_path: Path) -> None:
     base = tmp_path / "food-101"
     train = {"waffles": ["waffles/3", "waffles/1"], "apple_pie": ["apple_pie/7"]}
     test = {"apple_pie": ["apple_pie/8"], "waffles": ["waffles/2"]}
     for name, content in (("train", train), ("test", test)):
         write(base / "meta" / f"{name}.json", content)
         write_images(base, *(f"images/{f}.jpg" for group in content.values() for f in group))
-    return base
-
-
-def test_food101_takes_its_split_from_the_meta_files(food: Path) -> None:
-    raw = read("food101", food.parent)
+    raw = read("food101", tmp_path)
     assert raw.classes == ["apple_pie", "waffles"]
-    assert labelled(raw, food / "images") == {
+    assert labelled(raw, base / "images") == {
         "train": {"apple_pie/7.jpg": 0, "waffles/1.jpg": 1, "waffles/3.jpg": 1},
         "test": {"apple_pie/8.jpg": 0, "waffles/2.jpg": 1},
     }
-    write(food / "meta" / "test.json", {"waffles": ["waffles/2"]})
+    write(base / "meta" / "test.json", {"waffles": ["waffles/2"]})
     with pytest.raises(UserError, match="same classes, but 1 are in one only: apple_pie"):
-        read("food101", food.parent)
-
-
-@pytest.mark.parametrize(
-    ("file", "spoil"),
-    [("meta/train.json", lambda path: path.write_text("{")), ("meta/test.json", Path.unlink)],
-)
-def test_damaged_annotations_are_named(
-    food: Path, file: str, spoil: Callable[[Path], object]
-) -> None:
-    spoil(food / file)
-    with pytest.raises(UserError, match=f"{file}"):
-        read("food101", food.parent)
+        read("food101", tmp_path)
+    write(base / "meta" / "train.json", "{")
+    with pytest.raises(UserError, match=r"cannot be read as .* damaged of: .*meta/train\.json"):
+        read("food101", tmp_path)
+    (base / "meta" / "test.json").unlink()
+    with pytest.raises(UserError, match=r"is not there .* put there: food-101/meta/test\.json"):
+        read("food101", tmp_path)
 
 
 def test_stanford_cars_takes_labels_from_its_devkit(tmp_path: Path) -> None:

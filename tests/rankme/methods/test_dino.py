@@ -18,12 +18,14 @@ STEPS = 40
 LABELS = torch.zeros(6, dtype=torch.int64)
 
 
-def scores(views: int = 4, samples: int = 3, prototypes: int = 5, seed: int = 0, dtype=None):
+def scores(
+    views: int = 4, samples: int = 3, prototypes: int = 5, seed: int = 0, dtype=torch.float64
+):
     """Cosines of the student's views, of the teacher's two, and a centre."""
     generator = torch.Generator().manual_seed(seed)
     shapes = (views, samples, prototypes), (2, samples, prototypes), (prototypes,)
     drawn = [2 * torch.rand(*s, generator=generator, dtype=torch.float64) - 1 for s in shapes]
-    student, teacher, centre = (t.to(dtype or torch.float64) for t in drawn)
+    student, teacher, centre = (t.to(dtype) for t in drawn)
     return student.requires_grad_(), teacher, centre
 
 
@@ -40,7 +42,7 @@ def dino_by_loops(student, teacher, centre, student_temperature, teacher_tempera
                 s = torch.exp(s_row / student_temperature)
                 for k in range(len(centre)):
                     total = total - t[k] / t.sum() * torch.log(s[k] / s.sum())
-    return total / pairs / len(LABELS[: student.shape[1]])
+    return total / pairs / student.shape[1]
 
 
 def build(**hyperparameters):
@@ -56,21 +58,18 @@ def crops(method, seed: int = 1):
 
 @pytest.mark.parametrize("temperatures", [(0.1, 0.04), (0.4, 0.01), (1.0, 1.0)])
 @pytest.mark.parametrize("views", [2, 3, 8])
-def test_the_loss_equals_its_formula_in_value_and_gradient(views, temperatures):
-    student, *rest = scores(views)
-    loss = dino_loss(student, *rest, *temperatures)
-    expected = dino_by_loops(student, *rest, *temperatures)
+def test_the_loss_equals_its_formula_in_value_and_gradient_of_the_student_alone(
+    views, temperatures
+):
+    student, teacher, centre = scores(views)
+    loss = dino_loss(student, teacher.requires_grad_(), centre, *temperatures)
+    expected = dino_by_loops(student, teacher, centre, *temperatures)
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=0)
-    gradients = (torch.autograd.grad(value, student)[0] for value in (loss, expected))
-    torch.testing.assert_close(*gradients, rtol=1e-8, atol=1e-12)
-
-
-def test_the_gradient_equals_finite_differences_and_none_reaches_the_teacher():
-    student, teacher, centre = scores()
-    torch.autograd.gradcheck(lambda s: dino_loss(s, teacher, centre, 0.1, 0.04), [student])
-    teacher.requires_grad_()
-    dino_loss(student, teacher, centre, 0.1, 0.04).backward()
-    assert teacher.grad is None
+    own, teachers = torch.autograd.grad(loss, (student, teacher), allow_unused=True)
+    torch.testing.assert_close(
+        own, torch.autograd.grad(expected, student)[0], rtol=1e-8, atol=1e-12
+    )
+    assert teachers is None
 
 
 @settings(max_examples=25, deadline=None)
@@ -83,32 +82,23 @@ def test_the_loss_ignores_order_shifts_and_scale_that_the_temperatures_share(see
     shift = torch.randn(5, generator=generator, dtype=torch.float64)
     rows = torch.randn(4, 3, 1, generator=generator, dtype=torch.float64)
     expected = dino_loss(student, teacher, centre, 0.1, 0.04)
-    scaled = (scale * t for t in (student, teacher, centre))
     for other in (
-        dino_loss(student[:, samples], teacher[:, samples], centre, 0.1, 0.04),
-        dino_loss(
-            student[..., prototypes], teacher[..., prototypes], centre[prototypes], 0.1, 0.04
-        ),
-        dino_loss(student[[0, 1, 3, 2]], teacher, centre, 0.1, 0.04),
-        dino_loss(student[[1, 0, 2, 3]], teacher[[1, 0]], centre, 0.1, 0.04),
-        dino_loss(student + rows, teacher, centre, 0.1, 0.04),
-        dino_loss(student, teacher + shift, centre + shift, 0.1, 0.04),
-        dino_loss(*scaled, 0.1 * scale, 0.04 * scale),
+        (student[:, samples], teacher[:, samples], centre),
+        (student[..., prototypes], teacher[..., prototypes], centre[prototypes]),
+        (student[[0, 1, 3, 2]], teacher, centre),
+        (student[[1, 0, 2, 3]], teacher[[1, 0]], centre),
+        (student + rows, teacher, centre),
+        (student, teacher + shift, centre + shift),
     ):
-        torch.testing.assert_close(other, expected, rtol=1e-8, atol=1e-12)
-
-
-def test_a_view_is_not_compared_with_itself():
-    student, teacher, centre = scores(views=2)
-    swapped = dino_loss(student, teacher[[1, 0]], centre, 0.1, 0.04)
-    assert not torch.isclose(swapped, dino_loss(student, teacher, centre, 0.1, 0.04))
+        torch.testing.assert_close(dino_loss(*other, 0.1, 0.04), expected, rtol=1e-8, atol=1e-12)
+    scaled = dino_loss(*(scale * t for t in (student, teacher, centre)), 0.1 * scale, 0.04 * scale)
+    torch.testing.assert_close(scaled, expected, rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_loss_is_finite_where_exp_overflows(dtype):
     """exp(1 / 0.001) is beyond float64, too."""
     student, teacher, centre = scores(dtype=dtype)
-    student = student.detach().requires_grad_()
     loss = dino_loss(student, teacher, centre, 0.001, 0.001)
     loss.backward()
     assert student.grad.isfinite().all()
@@ -126,13 +116,6 @@ def test_a_cold_teacher_names_one_prototype_and_a_hot_student_is_uniform():
     torch.testing.assert_close(cold, -named.mean(), rtol=1e-10, atol=0)
     hot = dino_loss(student, teacher, centre, 1e9, 0.04)
     assert float(hot.detach()) == pytest.approx(math.log(7), rel=1e-8)
-
-
-def test_under_autocast_scores_and_loss_are_float32():
-    method = build()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = method.loss(crops(method), LABELS)
-    assert loss.dtype == method.centre.dtype == torch.float32
 
 
 def test_momentum_rises_from_its_first_value_to_one_by_a_cosine():
@@ -199,37 +182,11 @@ def test_the_loss_is_that_of_the_cosines_to_the_prototypes():
     torch.testing.assert_close(method.centre, mean, rtol=1e-4, atol=1e-5)
 
 
-def test_gradient_steps_lower_the_loss_towards_a_teacher_that_stands_still():
-    method = build(center_momentum=1.0)
-    optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.1)
-    losses = []
-    for _ in range(10):
-        loss = method.loss(crops(method), LABELS)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < losses[0]
-
-
 def test_the_centre_follows_the_teachers_scores_with_its_momentum():
     fast, slow = build(center_momentum=0.0), build(center_momentum=0.75)
     for method in (fast, slow):
         method.loss(crops(method), LABELS)
     torch.testing.assert_close(slow.centre, 0.25 * fast.centre)
-
-
-def test_saved_weights_are_the_teachers_and_the_rest_is_in_the_checkpoint():
-    parts = {name.split(".")[0] for name in build().state_dict()}
-    assert parts == {
-        "encoder",
-        "projector",
-        "directions",
-        "centre",
-        "student_encoder",
-        "student_projector",
-        "student_directions",
-    }
 
 
 def test_views_are_two_large_crops_and_small_ones_that_are_smaller_and_never_solarised():

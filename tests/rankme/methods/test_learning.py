@@ -19,6 +19,7 @@ TRAINING = {"DINO": {"batch_size": 16, "epochs": 14}}
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_beats_its_initial_encoder_and_does_not_collapse(
     method, shapes, textures, tmp_path
@@ -30,5 +31,5 @@ def test_a_method_beats_its_initial_encoder_and_does_not_collapse(
 
 
 def test_the_supervised_encoder_is_far_above_the_random_one(shapes, tmp_path):
-    (gain,) = gains("Supervised", shapes, [shapes], tmp_path, epochs=4)
+    (gain,) = gains("Supervised", shapes, [shapes], tmp_path, epochs=2, batch_size=64)
     assert gain > CEILING_MARGIN

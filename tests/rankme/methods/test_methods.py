@@ -44,7 +44,9 @@ def test_hyperparameters_are_read_without_importing_the_method_and_each_is_expla
     assert all(field.description for field in declared.model_fields.values())
 
 
-@pytest.mark.parametrize("name", [n for n, method in _METHODS.items() if issubclass(method, TwoViews)])
+@pytest.mark.parametrize(
+    "name", [n for n, method in _METHODS.items() if issubclass(method, TwoViews)]
+)
 def test_a_method_of_two_views_is_its_loss_of_their_embeddings(name):
     known = methods()[name].hyperparameters.model_fields
     own = {key: value for key, value in SETTINGS.items() if key in known}

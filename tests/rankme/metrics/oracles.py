@@ -50,7 +50,7 @@ def effective_rank(z: np.ndarray) -> float:
 
 
 def alpha_req(z: np.ndarray, first: int = 10, last: int = 100) -> float:
-    eigenvalues = covariance_eigenvalues(z)[first - 1 : last]
+    eigenvalues = covariance_eigenvalues(z)[first - 1 : min(last, len(z) - 1)]
     ranks = np.arange(first, first + len(eigenvalues))
     return -float(linregress(np.log(ranks), np.log(eigenvalues)).slope)
 

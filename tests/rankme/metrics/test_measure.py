@@ -85,11 +85,11 @@ def test_collapsed_embeddings_are_measured_as_far_as_metrics_are_defined():
     assert measured["singular_values"][1:] == [0.0] * 39
 
 
-@pytest.mark.parametrize("rows", [2, 10])
-def test_few_rows_are_no_error(rows):
-    measured = measure(Z[:rows], VIEWS[:2, :2], SETTINGS)
-    assert measured["rankme"] == pytest.approx(rankme(Z[:rows]))
-    assert measured["idest"] is None
+def test_few_rows_are_no_error():
+    for z in (Z[:2], Z[:10]):
+        measured = measure(z, VIEWS[:2, :2], SETTINGS)
+        assert measured["rankme"] == pytest.approx(rankme(z))
+        assert measured["idest"] is None
 
 
 def test_convergence_doubles_the_samples_up_to_all():

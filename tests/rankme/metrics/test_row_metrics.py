@@ -140,10 +140,10 @@ def test_the_scale_of_single_rows_changes_no_metric_of_directions(scale, seed):
     assert coherence(scaled) != pytest.approx(coherence(z), rel=1e-6)
 
 
-@pytest.mark.parametrize("metric", [alignment, lidar])
-def test_a_single_view_of_an_image_is_refused(metric):
-    with pytest.raises(ValueError, match="at least 2 views"):
-        metric(np.ones((5, 1, 3)))
+def test_a_single_view_of_an_image_is_refused():
+    for metric in (alignment, lidar):
+        with pytest.raises(ValueError, match="at least 2 views"):
+            metric(np.ones((5, 1, 3)))
 
 
 def test_what_is_not_defined_is_not_a_number():

@@ -69,15 +69,12 @@ def test_known_singular_values_give_the_known_ratios():
     assert effective_rank(z) == pytest.approx(rankme(z, eps=0), rel=1e-15)
 
 
-def test_collapse_is_measured_as_a_single_direction():
+def test_collapse_is_a_single_direction_and_without_full_rank_the_condition_is_infinite():
     for z in (np.zeros((50, 20)), np.ones((50, 20)) * np.arange(20)):
         for metric in (effective_rank, nesum, participation_ratio, stable_rank):
             assert metric(z) == pytest.approx(1.0, abs=1e-9)
         assert condition_number(z) == float("inf")
         assert np.isnan(alpha_req(z))
-
-
-def test_a_matrix_without_full_rank_has_an_infinite_condition_number():
     z = embeddings(50, 10)
     z[:, 3] = z[:, 2]
     assert condition_number(z) == float("inf")

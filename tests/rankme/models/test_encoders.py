@@ -16,10 +16,16 @@ def build(name="resnet10", width=8, stem="auto", image_size=32):
 
 
 def oracle(name: str) -> nn.Module:
-    """torchvision's network without its classifier, its BatchNorms away from their start."""
+    """torchvision's network without its classifier, its BatchNorms away from their start.
+
+    Of resnet10, which it lacks, resnet18 with one block a stage.
+    """
     torch.manual_seed(1)
-    network = torchvision.models.get_model(name)
+    network = torchvision.models.get_model("resnet18" if name == "resnet10" else name)
     network.fc = nn.Identity()
+    if name == "resnet10":
+        for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
+            del stage[1]
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             for values in (module.weight, module.bias, module.running_mean, module.running_var):
@@ -28,12 +34,11 @@ def oracle(name: str) -> nn.Module:
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize("name", resnet.NAMES)
 def test_imagenet_stem_is_torchvisions_network_in_value_and_gradient(name, training):
     expected = oracle(name).train(training)
     encoder = build(name, width=64, stem="imagenet").train(training)
     encoder.load_state_dict(expected.state_dict())
-    assert [p.shape for p in encoder.parameters()] == [p.shape for p in expected.parameters()]
     images = torch.randn(4, 3, 64, 64)
     outputs = encoder(images), expected(images)
     torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-4)
@@ -41,16 +46,6 @@ def test_imagenet_stem_is_torchvisions_network_in_value_and_gradient(name, train
         output.square().mean().backward()
     mine, theirs = encoder.conv1.weight.grad, expected.conv1.weight.grad
     torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
-
-
-def test_resnet10_is_resnet18_with_one_block_a_stage():
-    network = oracle("resnet18")
-    for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
-        del stage[1]
-    encoder = build("resnet10", width=64, stem="imagenet")
-    encoder.load_state_dict(network.state_dict())
-    images = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(encoder.eval()(images), network.eval()(images), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])

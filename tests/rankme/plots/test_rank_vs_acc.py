@@ -36,11 +36,6 @@ def study(methods: int, targets: int) -> pd.DataFrame:
     return study_table(points, datasets=tuple(f"dataset {index}" for index in range(targets + 1)))
 
 
-@pytest.fixture(scope="module")
-def four_runs() -> Axes:
-    return axes_of()
-
-
 def header(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.get_legend().get_texts()]
 
@@ -72,9 +67,9 @@ def chance_lines(axes: Axes) -> list[float]:
     return [float(line.get_ydata()[0]) for line in lines]
 
 
-def test_every_run_is_drawn_in_percent(four_runs: Axes) -> None:
+def test_every_run_is_drawn_in_percent() -> None:
     expected = sorted((rank, 100 * top1) for rank, top1 in POINTS)
-    assert np.allclose(sorted(points(four_runs, filled=True)), expected)
+    assert np.allclose(sorted(points(axes_of(), filled=True)), expected)
 
 
 @pytest.mark.parametrize("status", ["collapsed", "diverged"])
@@ -86,13 +81,10 @@ def test_degenerate_runs_are_hollow(status: str) -> None:
     assert len(points(axes, filled=True)) == 3
 
 
-def test_selected_and_best_runs_are_marked_by_different_shapes(four_runs: Axes) -> None:
-    (selected,), (best,) = marks(four_runs)
-    assert place(selected) == pytest.approx((30, 60))
-    assert place(best) == pytest.approx((20, 75))
-
-
-def test_both_marks_show_where_they_coincide() -> None:
+def test_selected_and_best_runs_are_marked_by_shapes_that_show_even_where_they_coincide() -> None:
+    (ring,), (square,) = marks(axes_of())
+    assert place(ring) == pytest.approx((30, 60))
+    assert place(square) == pytest.approx((20, 75))
     axes = axes_of([(10.0, 0.5), (30.0, 0.6)])
     (ring,), (square,) = marks(axes)
     assert place(ring) == place(square)
@@ -112,7 +104,7 @@ def test_chance_outside_the_view_is_an_arrow_clear_of_the_runs(chance: float, ar
     (label,) = axes.texts
     assert label.get_text() == f"chance {100 * chance:g} % {arrow}"
     assert not chance_lines(axes)
-    axes.figure.draw_without_rendering()
+    axes.get_figure(root=True).draw_without_rendering()
     box = label.get_window_extent().transformed(axes.transData.inverted())
     lowest, highest = 50 - 2, 75 + 2
     assert box.y1 < lowest or box.y0 > highest
@@ -132,24 +124,76 @@ def test_the_header_states_rho_and_n_for_each_method() -> None:
     assert header(draw(results).axes[0]) == [r"$\rho$ 0.50 (3)", r"$\rho$ n/a (2)"]
 
 
-@pytest.mark.parametrize(
-    ("lowest", "highest", "scale"), [(10, 99, "linear"), (10, 101, "log"), (1, 99, "log")]
-)
-def test_rank_is_logarithmic_only_beyond_a_factor_of_ten(
-    lowest: float, highest: float, scale: str
-) -> None:
-    """A run of RankMe 1 is collapsed, and does not count."""
-    scale = "linear" if lowest == 1 else scale
-    assert axes_of([(lowest, 0.5), (highest, 0.6)]).get_xscale() == scale
+def test_rank_is_logarithmic_only_beyond_a_factor_of_ten() -> None:
+    """A run of RankMe 1 has collapsed and does not count."""
+    for lowest, scale in ((10.1, "linear"), (9.9, "log"), (1, "linear")):
+        assert axes_of([(lowest, 0.5), (100, 0.6)]).get_xscale() == scale
 
 
-def test_one_run_and_no_target_is_still_a_figure() -> None:
+def test_one_run_without_target_collapsed_runs_or_no_labels_are_still_a_figure() -> None:
     figure = draw(study_table({"SimCLR": POINTS[:1]}, datasets=("shapes",)))
-    assert len(figure.axes) == 1
-    assert header(figure.axes[0]) == [r"$\rho$ n/a (1)"]
-
-
-def test_a_study_of_collapsed_runs_is_still_a_figure() -> None:
+    assert [header(axes) for axes in figure.axes] == [[r"$\rho$ n/a (1)"]]
     axes = axes_of(status="collapsed")
     assert not points(axes, filled=True)
     assert marks(axes) == ([], [])
+    figure = draw(study_table({"SimCLR": POINTS}).assign(top1=np.nan))
+    assert "no dataset has labels" in figure.texts[0].get_text()
+
+
+@pytest.mark.parametrize(("methods", "targets"), [(2, 1), (6, 11)])
+def test_each_dataset_has_its_panel_and_nothing_overlaps_or_leaves_the_page(
+    methods: int, targets: int
+) -> None:
+    """One target needs no panel for the mean over targets."""
+    figure = draw(study(methods, targets))
+    figure.draw_without_rendering()
+    legends = [axes.get_legend() for axes in figure.axes]
+    names = ["dataset 0 (source)", *(f"dataset {index}" for index in range(1, targets + 1))]
+    expected = names if targets == 1 else [*names, "mean over targets"]
+    assert [legend.get_title().get_text() for legend in legends] == expected
+    upper, lower = figure.subfigs
+    labels = [upper.get_supxlabel(), upper.get_supylabel()]
+    assert labels == ["RankMe of the source embeddings", "Top-1 accuracy (%)"]
+    others = upper.findobj(lambda a: isinstance(a, Text) and a.get_text() in labels)
+    artists = [*figure.axes, *legends, *lower.legends, *others]
+    boxes = [artist.get_window_extent() for artist in artists]
+    assert len(boxes) == 2 * len(figure.axes) + 3
+    assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
+    for box in boxes:
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
+def test_methods_differ_in_colour_and_sweeps_in_marker() -> None:
+    axes = draw(study(methods=6, targets=1)).axes[0]
+    runs = [line for line in axes.lines if line.get_markerfacecolor() not in ("none", "white")]
+    runs = [line for line in runs if line.get_marker() != "None"]
+    colours = {to_hex(line.get_markerfacecolor()) for line in runs}
+    assert colours == {colour.lower() for colour in style.COLOURS[:6]}
+    assert {line.get_marker() for line in runs} == set(style.MARKERS[:2])
+
+
+def test_more_methods_than_colours_are_refused() -> None:
+    with pytest.raises(UserError, match=r"9 methods .* can tell 8 apart"):
+        draw(study(methods=9, targets=1))
+
+
+def with_control(top1: float) -> tuple[Axes, list[Line2D]]:
+    """The panel of a study with a control, and its stars."""
+    results = study_table({"SimCLR": POINTS, "RandomInit": [(12.0, top1)]}, ("shapes",))
+    results["control"] = results["method"] == "RandomInit"
+    axes = draw(results).axes[0]
+    return axes, [line for line in axes.lines if line.get_marker() == "*"]
+
+
+def test_a_control_is_a_star_and_no_run() -> None:
+    axes, (star,) = with_control(0.52)
+    assert place(star) == pytest.approx((12, 52))
+    assert header(axes) == [r"$\rho$ 0.40 (4)"]
+
+
+def test_a_control_far_below_is_named_and_does_not_squeeze_the_runs() -> None:
+    axes, stars = with_control(0.12)
+    assert not stars
+    assert axes.texts[0].get_text() == "chance 10 % ↓\nRandomInit 12 % ↓"
+    assert axes.get_ylim()[0] > 30

@@ -20,9 +20,12 @@ from rankme.probes.neighbours import TEMPERATURE
 from rankme.provenance import SCRIPTS
 
 CLASSES, DIMENSION = 7, 6
+Arrays = tuple[np.ndarray, np.ndarray]
+Head = dict[str, np.ndarray]
+Measure = Callable[..., dict[str, Any]]
 
 
-def random_head(seed: int = 0) -> dict[str, np.ndarray]:
+def random_head(seed: int = 0) -> Head:
     generator = np.random.default_rng(seed)
     return {
         "head.weight": generator.normal(size=(CLASSES, DIMENSION)).astype(np.float32),
@@ -32,7 +35,7 @@ def random_head(seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def hidden_layers() -> dict[str, np.ndarray]:
+def hidden_layers() -> Head:
     generator, layers = np.random.default_rng(3), {}
     for layer in ("hidden.0", "hidden.1"):
         layers[f"{layer}.weight"] = generator.normal(size=(DIMENSION,) * 2).astype(np.float32)
@@ -40,17 +43,21 @@ def hidden_layers() -> dict[str, np.ndarray]:
     return layers
 
 
-def random_features(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def random_features(count: int, seed: int = 1) -> Arrays:
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(count, DIMENSION)).astype(np.float32)
     return features, generator.integers(CLASSES, size=count)
 
 
-def torch_scores(head: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
+def several_labels(count: int) -> Arrays:
+    labels = np.random.default_rng(0).random((count, CLASSES)) < 0.2
+    return random_features(count)[0], labels.astype(np.uint8)
+
+
+def torch_scores(head: Head, features: np.ndarray) -> np.ndarray:
     tensors = {name: torch.from_numpy(array).double() for name, array in head.items()}
-    inputs = (torch.from_numpy(features).double() - tensors["features.mean"]) / tensors[
-        "features.std"
-    ]
+    inputs = torch.from_numpy(features).double()
+    inputs = (inputs - tensors["features.mean"]) / tensors["features.std"]
     for layer in ("hidden.0", "hidden.1"):
         if f"{layer}.weight" in tensors:
             weight, bias = tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
@@ -63,35 +70,34 @@ def about(metric: str = "top1", layer: str = "representation", **head: Any) -> d
     return {"layer": layer, "status": "completed", "head": head, f"train_{metric}": 0.5}
 
 
-def save_head(
-    path: Path,
-    head: dict[str, np.ndarray],
-    metric: str = "top1",
-    readouts: dict[str, Any] | None = None,
-    **changes: Any,
-) -> Path:
-    metadata = {
-        "artefact": "FINETUNED_MODEL",
-        "dataset_digest": "d0",
-        "encoder_sha256": "e0",
-        "readouts": readouts or {},
-        **about(metric, lr=0.1),
-    }
-    tensors = {name: torch.from_numpy(array) for name, array in head.items()}
-    save_model(path, tensors, metadata | changes)
-    return path
+@pytest.fixture
+def measure(write_features: Callable[..., Path], tmp_path: Path) -> Measure:
+    """The ACCURACY record of a head on test features; what is in `changes` is in its metadata."""
+
+    def measured(
+        test: Arrays, head: Head, *, train: Any = None, classes: int = CLASSES, **changes: Any
+    ) -> dict[str, Any]:
+        metric = "top1" if test[1].ndim == 1 else "map"
+        metadata = {
+            "artefact": "FINETUNED_MODEL",
+            "dataset_digest": "d0",
+            "encoder_sha256": "e0",
+            "readouts": {},
+            **about(metric, lr=0.1),
+        }
+        tensors = {name: torch.from_numpy(array) for name, array in head.items()}
+        save_model(tmp_path / "head", tensors, metadata | changes)
+        features = load_features(write_features(train or test, test, classes))
+        return evaluate(features, tmp_path / "head")
+
+    return measured
 
 
-def test_accuracies_are_those_of_scikit_learn_on_the_scores_of_torch(
-    write_features: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_accuracies_are_those_of_scikit_learn_on_the_scores_of_torch(measure: Measure) -> None:
     head, (features, labels) = random_head(), random_features(3000)
-    folder = write_features(random_features(20), (features, labels), CLASSES)
-    record = evaluate(load_features(folder), save_head(tmp_path / "head", head))
-    scores = torch_scores(head, features)
-    everything = list(range(CLASSES))
+    record, scores = measure((features, labels), head), torch_scores(head, features)
     for k in (1, 5):
-        expected = top_k_accuracy_score(labels, scores, k=k, labels=everything)
+        expected = top_k_accuracy_score(labels, scores, k=k, labels=range(CLASSES))
         assert record[f"top{k}"] == pytest.approx(expected)
     recalls = recall_score(labels, scores.argmax(1), average=None)
     assert [c["top1"] for c in record["per_class"].values()] == pytest.approx(list(recalls))
@@ -101,34 +107,20 @@ def test_accuracies_are_those_of_scikit_learn_on_the_scores_of_torch(
     assert record["majority"] == np.bincount(labels).max() / 3000
 
 
-def test_with_fewer_than_five_classes_top5_is_certain(
-    write_features: Callable[..., Path], tmp_path: Path
+def test_of_few_classes_top5_is_certain_and_one_without_test_images_has_no_accuracy(
+    measure: Measure,
 ) -> None:
-    head = random_head()
-    head = head | {name: head[name][:3] for name in ("head.weight", "head.bias")}
-    features, labels = random_features(100)
-    folder = write_features((features, labels % 3), (features, labels % 3), 3)
-    record = evaluate(load_features(folder), save_head(tmp_path / "head", head))
-    assert record["top5"] == 1.0
-    assert record["top1"] < 1.0
+    head, (features, labels) = random_head(), random_features(100)
+    head |= {name: head[name][:4] for name in ("head.weight", "head.bias")}
+    record = measure((features, labels % 3), head, classes=4)
+    assert record["top1"] < record["top5"] == 1.0
+    assert record["per_class"]["class 3"] == {"top1": None, "n": 0}
 
 
-def test_a_class_without_test_images_has_no_accuracy(
-    write_features: Callable[..., Path], tmp_path: Path
-) -> None:
-    features, labels = random_features(100)
-    folder = write_features((features, labels), (features, labels % (CLASSES - 1)), CLASSES)
-    record = evaluate(load_features(folder), save_head(tmp_path / "head", random_head()))
-    assert record["per_class"][f"class {CLASSES - 1}"] == {"top1": None, "n": 0}
-
-
-def test_every_readout_is_measured_on_its_own_features_and_tensors(
-    write_features: Callable[..., Path], tmp_path: Path
-) -> None:
-    train, test = random_features(300, seed=2), random_features(500)
-    main, embedding, mlp = random_head(), random_head(1), random_head(2)
-    embedding = embedding | {n: embedding[n][..., :2] for n in embedding if n != "head.bias"}
-    mlp |= hidden_layers()
+def test_every_readout_is_measured_on_its_own_features_and_tensors(measure: Measure) -> None:
+    train, (features, labels) = random_features(300, seed=2), random_features(500)
+    main, embedding, mlp = random_head(), random_head(1), random_head(2) | hidden_layers()
+    embedding |= {n: embedding[n][..., :2] for n in embedding if n != "head.bias"}
     prefixed = {f"embedding.{n}": t for n, t in embedding.items()}
     prefixed |= {f"mlp.{n}": t for n, t in mlp.items()}
     readouts = {
@@ -136,11 +128,7 @@ def test_every_readout_is_measured_on_its_own_features_and_tensors(
         "knn": about(k=5),
         "mlp": about(lr=2.0),
     }
-    folder = write_features(train, test, CLASSES)
-    head = save_head(tmp_path / "head", main | prefixed, readouts=readouts)
-    record = evaluate(load_features(folder), head)
-
-    features, labels = test
+    record = measure((features, labels), main | prefixed, train=train, readouts=readouts)
     neighbours = KNeighborsClassifier(
         5, metric="cosine", weights=lambda distance: np.exp(-distance / TEMPERATURE)
     ).fit(*train)
@@ -160,16 +148,11 @@ def test_every_readout_is_measured_on_its_own_features_and_tensors(
 
 
 def test_images_with_several_labels_are_measured_by_mean_average_precision(
-    write_features: Callable[..., Path], tmp_path: Path
+    measure: Measure,
 ) -> None:
-    (features, _), head = random_features(400), random_head()
-    labels = (np.random.default_rng(0).random((400, CLASSES)) < 0.2).astype(np.uint8)
+    (features, labels), head = several_labels(400), random_head()
     labels[:, 3] = 0
-    folder = write_features((features, labels), (features, labels), CLASSES)
-    readouts = {"knn": about("map", k=1)}
-    record = evaluate(
-        load_features(folder), save_head(tmp_path / "head", head, "map", readouts=readouts)
-    )
+    record = measure((features, labels), head, readouts={"knn": about("map", k=1)})
     present = [c for c in range(CLASSES) if c != 3]
     scores = torch_scores(head, features)
     expected = average_precision_score(labels[:, present], scores[:, present], average=None)
@@ -185,57 +168,44 @@ def test_images_with_several_labels_are_measured_by_mean_average_precision(
 
 
 def test_chance_is_what_random_scores_reach_where_images_have_several_labels(
-    write_features: Callable[..., Path], tmp_path: Path
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    features, _ = random_features(4000)
-    labels = (np.random.default_rng(0).random((4000, CLASSES)) < 0.2).astype(np.uint8)
-    folder = write_features((features, labels), (features, labels), CLASSES)
-    record = evaluate(load_features(folder), save_head(tmp_path / "head", random_head(), "map"))
+    monkeypatch.setattr("rankme.probes.measures.RESAMPLES", 100)
+    record = measure(several_labels(4000), random_head())
     assert record["map"] == pytest.approx(record["chance"], abs=0.02)
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
 def test_a_head_that_says_nothing_answers_with_the_first_class(
-    value: float, write_features: Callable[..., Path], tmp_path: Path
+    value: float, measure: Measure
 ) -> None:
     features, labels = random_features(200)
-    head = random_head() | {"head.weight": np.zeros((CLASSES, DIMENSION), np.float32)}
-    head["head.bias"] = np.zeros(CLASSES, np.float32)
     features[:] = value
-    folder = write_features((features, labels), (features, labels), CLASSES)
-    record = evaluate(load_features(folder), save_head(tmp_path / "head", head))
+    silent = {name: np.zeros_like(random_head()[name]) for name in ("head.weight", "head.bias")}
+    record = measure((features, labels), random_head() | silent)
     assert record["top1"] == np.mean(labels == 0)
     assert [c["top1"] for c in record["per_class"].values()] == [1.0, *[0.0] * (CLASSES - 1)]
 
 
-@pytest.mark.parametrize("key", ["encoder_sha256", "dataset_digest"])
-def test_a_head_of_another_encoder_or_dataset_is_refused(
-    key: str, write_features: Callable[..., Path], tmp_path: Path
+def test_a_head_of_another_encoder_or_dataset_a_torn_one_and_one_without_a_key_are_users_errors(
+    measure: Measure, tmp_path: Path
 ) -> None:
-    folder = write_features(random_features(20), random_features(20), CLASSES)
-    head = save_head(tmp_path / "head", random_head(), **{key: "other"})
-    with pytest.raises(UserError, match=f"{key} is other"):
-        evaluate(load_features(folder), head)
-
-
-@pytest.mark.parametrize("key", ["readouts", "layer", "train_top1", "encoder_sha256"])
-def test_a_head_that_lacks_a_key_is_a_users_error(
-    key: str, write_features: Callable[..., Path], tmp_path: Path
-) -> None:
-    folder = write_features(random_features(20), random_features(20), CLASSES)
-    head = save_head(tmp_path / "head", random_head())
-    metadata = {k: v for k, v in read_metadata(head, "FINETUNED_MODEL").items() if k != key}
-    save_model(head, {}, metadata)
-    with pytest.raises(UserError, match=f"head: lacks the key '{key}'"):
-        evaluate(load_features(folder), head)
-
-
-def test_a_torn_head_is_a_users_error(write_features: Callable[..., Path], tmp_path: Path) -> None:
-    folder = write_features(random_features(20), random_features(20), CLASSES)
-    head = save_head(tmp_path / "head", random_head())
+    for key in ("encoder_sha256", "dataset_digest"):
+        with pytest.raises(UserError, match=f"{key} is other"):
+            measure(random_features(20), random_head(), **{key: "other"})
+    measure(random_features(20), random_head(), readouts={"knn": about(k=1)})
+    head, features = tmp_path / "head", load_features(tmp_path / "FEATURES")
+    whole = read_metadata(head, "FINETUNED_MODEL")
+    for key in ("readouts", "layer", "train_top1", "encoder_sha256"):
+        save_model(head, {}, {k: v for k, v in whole.items() if k != key})
+        with pytest.raises(UserError, match=f"head: lacks the key '{key}'; delete it and run"):
+            evaluate(features, head)
+    save_model(head, {}, whole | {"readouts": {"knn": {"layer": "representation"}}})
+    with pytest.raises(UserError, match="head: lacks the key 'status'; delete it and run"):
+        evaluate(features, head)
     head.write_bytes(head.read_bytes()[:-10])
-    with pytest.raises(UserError, match="head"):
-        evaluate(load_features(folder), head)
+    with pytest.raises(UserError, match="head: is not a whole safetensors file"):
+        evaluate(features, head)
 
 
 @pytest.mark.parametrize("program", ["evaluate_accuracy", "evaluate_rank", "merge_ranks"])

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from rankme import metrics
 from rankme.artefacts import load_arrays, read_metadata, save_record
 from rankme.data.dataset import load_dataset
 from rankme.errors import UserError
-from rankme.extraction import extract_dataset, extract_views, model_input
+from rankme.extraction import Extractor, extract_dataset, model_input
 from rankme.features import LAYERS
 from rankme.models.pretrained import load_encoder
 from rankme.provenance import SCRIPTS
@@ -32,46 +31,43 @@ def expected_features(tiny: Tiny) -> Path:
     return folder
 
 
-def test_a_model_reaches_its_accuracy(tiny: Tiny) -> None:
+def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(array, second[name]) for name, array in first.items())
+
+
+@pytest.mark.parametrize(("metric", "counts"), [("top1", [15, 15, 15]), ("map", [15, 30, 15])])
+def test_a_model_reaches_its_accuracy(tiny: Tiny, metric: str, counts: list[int]) -> None:
+    """With "map" an image may have several labels."""
+    tiny = replace(tiny, dataset=write_dataset(tiny.path / metric, metric))
     head, accuracy = tiny.measure()
     metadata = read_metadata(head, "FINETUNED_MODEL")
-    assert metadata["layer"] == "representation"
-    assert metadata["head"]["validation_top1"] == max(
-        g["validation_top1"] for g in metadata["grid"]
-    )
+    assert metadata["metric"] == accuracy["metric"] == metric
     assert len(metadata["grid"]) == 4
     assert accuracy["n"] == 45
-    assert accuracy["chance"] < accuracy["top1"] <= 1
-    assert accuracy["interval"][0] <= accuracy["top1"] <= accuracy["interval"][1]
-    assert accuracy["head"] == metadata["head"]
-    assert accuracy["train_top1"] == metadata["train_top1"]
-    assert list(accuracy["readouts"]) == ["embedding", "knn", "mlp"]
-    for name, measured in accuracy["readouts"].items():
-        assert accuracy["chance"] < measured["top1"] <= 1
-        assert measured["head"] == metadata["readouts"][name]["head"]
+    fitted = {"linear": metadata, **metadata["readouts"]}
+    read = {"linear": accuracy, **accuracy["readouts"]}
+    assert list(read) == ["linear", "embedding", "knn", "mlp"]
+    for name, measured in read.items():
+        low, high = measured["interval"]
+        assert low <= measured[metric] <= high
+        assert accuracy["chance"] < measured[metric] <= 1
+        assert [c["n"] for c in measured["per_class"].values()] == counts
         assert measured["layer"] == ("embedding" if name == "embedding" else "representation")
-
-
-def test_images_with_several_labels_reach_their_mean_average_precision(tiny: Tiny) -> None:
-    several = replace(tiny, dataset=write_dataset(tiny.path / "several", "map"))
-    head, accuracy = several.measure()
-    assert read_metadata(head, "FINETUNED_MODEL")["metric"] == accuracy["metric"] == "map"
-    for measured in (accuracy, *accuracy["readouts"].values()):
-        assert accuracy["chance"] < measured["map"] <= 1
-        assert accuracy["chance"] < measured["head"]["validation_map"] <= 1
-        assert [c["n"] for c in measured["per_class"].values()] == [15, 30, 15]
+        assert measured["head"] == fitted[name]["head"]
+        assert measured[f"train_{metric}"] == fitted[name][f"train_{metric}"]
+        validation = f"validation_{metric}"
+        best = max(trial[validation] for trial in fitted[name]["grid"])
+        assert accuracy["chance"] < measured["head"][validation] == best
 
 
 def test_heads_are_trained_on_augmented_images(tiny: Tiny) -> None:
     head, accuracy = tiny.measure(protocol="augmented")
     assert accuracy["chance"] < accuracy["top1"] <= 1
-    augmented = load_arrays(head)
-    cached = load_arrays(tiny.finetune("CACHED"))
+    augmented, cached = load_arrays(head), load_arrays(tiny.finetune("CACHED"))
     assert np.array_equal(augmented["features.mean"], cached["features.mean"])
     for name in ("head.weight", "embedding.head.weight", "mlp.head.weight"):
         assert not np.array_equal(augmented[name], cached[name])
-    again = load_arrays(tiny.finetune("AGAIN", "augmented"))
-    assert all(np.array_equal(augmented[name], again[name]) for name in augmented)
+    assert same(augmented, load_arrays(tiny.finetune("AGAIN", "augmented")))
 
 
 def test_features_are_left_for_the_next_step_or_removed(tiny: Tiny) -> None:
@@ -89,25 +85,7 @@ def test_fitting_the_head_does_not_read_the_test_images(tiny: Tiny) -> None:
     for part in ("images", "labels"):
         file = tiny.dataset.with_name(f"test_{part}.npy")
         np.save(file, np.load(file)[::-1] // 2)
-    after = load_arrays(tiny.finetune())
-    assert all(np.array_equal(before[name], after[name]) for name in before)
-
-
-@pytest.mark.parametrize("convergence", [{}, {"convergence": []}])
-def test_the_rank_is_that_of_the_singular_values_of_the_subset(
-    tiny: Tiny, convergence: dict[str, Any]
-) -> None:
-    features = expected_features(tiny)
-    measured = tiny.rank(samples=100, eps=0.0, **convergence)
-    rows = np.sort(np.random.default_rng(0).permutation(120)[:100])
-    for layer in LAYERS:
-        matrix = np.load(features / f"train_{layer}.npy")[rows].astype(np.float64)
-        sigma = np.linalg.svd(matrix, compute_uv=False)
-        shares = sigma / sigma.sum()
-        expected = np.exp(-np.sum(shares * np.log(shares)))
-        assert measured[layer]["rankme"] == pytest.approx(expected, rel=1e-6)
-        assert measured[layer]["singular_values"] == pytest.approx(sigma, rel=1e-4)
-        assert (measured[layer]["n"], measured[layer]["k"]) == matrix.shape
+    assert same(before, load_arrays(tiny.finetune()))
 
 
 def test_the_rank_passes_no_image_that_no_metric_looks_at(tiny: Tiny) -> None:
@@ -122,35 +100,35 @@ def test_the_rank_passes_no_image_that_no_metric_looks_at(tiny: Tiny) -> None:
     assert sum(passed) == 30 + 120
 
 
-def test_the_rank_holds_every_metric_of_both_layers_and_one_curve(
+def test_the_rank_holds_every_metric_of_the_subset_for_both_layers_and_one_curve(
     tiny: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = json.dumps({"samples": 110, "pair_rows": 40, "alpha_fit": [2, 6]})
-    assert "convergence" not in tiny.rank(rank=settings)["embedding"]
+    settings = json.dumps({"samples": 20, "pair_rows": 40, "alpha_fit": [2, 6]})
+    without_curve = tiny.rank(samples=110, eps=0.0, rank=settings)
     printed = capsys.readouterr().out
-    measured = tiny.rank(rank=settings, convergence=[])
+    measured = tiny.rank(samples=110, eps=0.0, rank=settings, convergence=[])
+    curve = measured["embedding"].pop("convergence")
+    assert [point["samples"] for point in curve] == [110]
     rows = np.sort(np.random.default_rng(0).permutation(120)[:110])
-    model, features = load_encoder(tiny.model), expected_features(tiny)
-    images = np.load(tiny.dataset.with_name("train_images.npy"))
-    views = extract_views(model, images, np.arange(120), 10, tiny.path, CPU)
-    for layer in LAYERS:
-        matrix, found = np.load(features / f"train_{layer}.npy")[rows], measured[layer]
+    features, images = expected_features(tiny), np.load(tiny.dataset.with_name("train_images.npy"))
+    extractor = Extractor(load_encoder(tiny.model), CPU, tiny.path)
+    views = extractor.views(images, np.arange(120), 10)
+    for layer, found in [(n, record[n]) for n in LAYERS for record in (without_curve, measured)]:
+        matrix = np.load(features / f"train_{layer}.npy")[rows]
+        of_views = views[layer].astype(float)
+        assert (found["n"], found["k"]) == matrix.shape
+        assert found["singular_values"] == pytest.approx(oracles.spectrum(matrix), rel=1e-4)
+        assert found["rankme"] == pytest.approx(oracles.effective_rank(matrix), rel=1e-6)
         assert found["stable_rank"] == pytest.approx(oracles.stable_rank(matrix), rel=1e-5)
         assert found["uniformity"] == pytest.approx(metrics.uniformity(matrix, rows=40), rel=1e-9)
-        of_views = views[layer].astype(float)
         assert found["lidar"] == pytest.approx(oracles.lidar(of_views), rel=1e-5)
         assert found["alignment"] == pytest.approx(oracles.alignment(of_views), rel=1e-5)
-        assert found["settings"]["lidar"] == {
-            "images": 120,
-            "views": 10,
-            "delta": 1e-4,
-            "eps": 1e-8,
-        }
-    assert [point["samples"] for point in measured["embedding"]["convergence"]] == [110]
-    assert "convergence" not in measured["representation"]
+        used = {"images": 120, "views": 10, "delta": 1e-4, "eps": 1e-8}
+        assert found["settings"]["lidar"] == used
+        assert "convergence" not in found
     for name, metric in metrics.METRICS.items():
         (line,) = [line for line in printed.splitlines() if line.startswith(metric.label + " ")]
-        values = [measured[layer][name] for layer in LAYERS]
+        values = [without_curve[layer][name] for layer in LAYERS]
         shown = ["-" if value is None else f"{value:.6g}" for value in values]
         assert line.removeprefix(metric.label).split() == shown
 
@@ -167,24 +145,19 @@ def test_the_rank_of_a_model_needs_a_dataset(tiny: Tiny) -> None:
         tiny.run("evaluate_rank", model=tiny.model)
 
 
-def test_ranks_are_merged_with_the_status_of_the_model(tiny: Tiny) -> None:
-    measured = tiny.rank(samples=50)
-    merged = tiny.merge(write_model(tiny.model, "collapsed"), tiny.path / "ranks/RANK")
+def test_ranks_are_merged_with_the_status_of_the_model_and_never_of_another(tiny: Tiny) -> None:
+    measured, rank = tiny.rank(samples=50), tiny.path / "ranks/RANK"
+    merged = tiny.merge(write_model(tiny.model, "collapsed"), rank)
     assert (merged["status"], merged["source"]) == ("collapsed", "levels")
     assert merged["datasets"]["levels"]["embedding"] == measured["embedding"]
-
-
-def test_a_rank_of_another_model_is_refused(tiny: Tiny) -> None:
-    tiny.rank(samples=50)
-    other = write_model(tiny.path / "OTHER", scale=0.5)
     with pytest.raises(UserError, match="measured on the encoder"):
-        tiny.merge(other, tiny.path / "ranks/RANK")
+        tiny.merge(write_model(tiny.path / "OTHER", scale=0.5), rank)
 
 
 def test_a_rank_that_lacks_a_key_is_a_users_error(tiny: Tiny) -> None:
     digest = read_metadata(tiny.model, "PRETRAINED_MODEL")["weights_sha256"]
     save_record(tiny.path / "RANK", {"artefact": "RANK", "encoder_sha256": digest})
-    with pytest.raises(UserError, match="RANK: lacks the key 'representation'"):
+    with pytest.raises(UserError, match="RANK: lacks the key 'representation'; delete it and run"):
         tiny.merge(tiny.model, tiny.path / "RANK")
 
 

@@ -56,14 +56,15 @@ def test_equal_scores_go_in_the_order_of_the_classes_and_no_number_comes_last() 
     assert accuracy(scores, np.array([0, 1, 0])) == 1
 
 
+def sample(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels of n images and two classes."""
+    generator = np.random.default_rng(seed)
+    labels = (generator.random((n, 2)) < 0.3).astype(np.uint8)
+    return labels + generator.normal(size=(n, 2)), labels
+
+
 def test_the_bootstrap_interval_covers_the_true_precision_about_as_often_as_it_says() -> None:
     """The truth is the precision on a sample so large that its own error does not matter."""
-
-    def sample(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        generator = np.random.default_rng(seed)
-        labels = (generator.random((n, 2)) < 0.3).astype(np.uint8)
-        return labels + generator.normal(size=(n, 2)), labels
-
     truth = accuracy(*sample(400_000, 0))
     covered = [
         low <= truth <= high
@@ -74,9 +75,7 @@ def test_the_bootstrap_interval_covers_the_true_precision_about_as_often_as_it_s
 
 
 def test_a_bootstrap_interval_repeats_and_narrows_with_confidence() -> None:
-    generator = np.random.default_rng(0)
-    labels = (generator.random((200, 3)) < 0.4).astype(np.uint8)
-    scores = labels + generator.normal(size=labels.shape)
+    scores, labels = sample(200, 0)
     low, high = bootstrap_interval(scores, labels, 0.95)
     assert (low, high) == bootstrap_interval(scores, labels, 0.95)
     inner_low, inner_high = bootstrap_interval(scores, labels, 0.5)

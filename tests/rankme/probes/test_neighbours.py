@@ -47,12 +47,10 @@ def test_neighbours_come_from_the_given_rows_and_never_are_the_query_itself() ->
     features, labels = blobs(120, 1)
     rows, own = np.arange(0, 120, 2), np.array([4, 5, 90])
     (scores,) = neighbour_scores(features[own], features, labels, CLASSES, [3], rows, own)
-    for index, row in enumerate(own):
+    for row, found in zip(own, scores, strict=True):
         others = np.setdiff1d(rows, [row])
         fitted = oracle(3).fit(features[others], labels[others])
-        np.testing.assert_allclose(
-            scores[index], fitted.predict_proba(features[[row]])[0], atol=1e-4
-        )
+        np.testing.assert_allclose([found], fitted.predict_proba(features[[row]]), atol=1e-4)
 
 
 def test_more_neighbours_than_there_are_means_all() -> None:

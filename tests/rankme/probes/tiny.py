@@ -28,20 +28,9 @@ RUN = {
     "augmentation": {"recipe": "byol", "crop_scale": [0.2, 1.0]},
     "seed": 0,
 }
-PROBE = {
-    "protocol": "cached",
-    "readouts": ["linear", "embedding", "knn", "mlp"],
-    "epochs": 6,
-    "batch_size": 16,
-    "lr": [0.01, 0.1],
-    "weight_decay": [0.0, 5e-4],
-    "milestones": [3, 5],
-    "validation_fraction": 0.25,
-    "seed": 0,
-    "knn_k": [1, 5],
-    "mlp_width": 8,
-    "crop_scale": [0.5, 1.0],
-}
+GRID = {"lr": [0.01, 0.1], "weight_decay": [0.0, 5e-4], "knn_k": [1, 5]}
+SCHEDULE = {"epochs": 6, "batch_size": 16, "milestones": [3, 5]}
+PROBE = {**GRID, **SCHEDULE, "validation_fraction": 0.25, "mlp_width": 8, "crop_scale": [0.5, 1.0]}
 
 
 @dataclass(frozen=True)
@@ -97,8 +86,7 @@ def write_dataset(folder: Path, metric: str = "top1") -> Path:
     """Classes told apart by their brightness, with noise; for "map", "bright" is "grey" as well."""
     folder.mkdir()
     generator = np.random.default_rng(0)
-    splits = {"train": 120, "test": 45}
-    for name, count in splits.items():
+    for name, count in (("train", 120), ("test", 45)):
         labels = np.arange(count) % CLASSES
         matrix = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]], np.uint8)[labels]
         levels = 60 + 60 * labels[:, None, None, None]
@@ -112,7 +100,7 @@ def write_dataset(folder: Path, metric: str = "top1") -> Path:
         "image_size": SIZE,
         "classes": ["dark", "grey", "bright"],
         "declaration": {"metric": metric},
-        "splits": {name: {"count": count} for name, count in splits.items()},
+        "splits": {"train": {"count": 120}, "test": {"count": 45}},
         "digest": "d0",
         "normalisation": {"mean": [0.5] * 3, "std": [0.25] * 3},
     }

@@ -1,8 +1,5 @@
 """What methods and encoders there are is read from their files, without running them."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +9,7 @@ from rankme import plugins
 from rankme.errors import UserError
 from rankme.study.choices import encoders, methods, readers, recipes
 from rankme.study.settings import EncoderSettings, Settings
+from tests.rankme.study.configs import loaded_by
 
 METHOD = """\
 import torch  # Not here, and not needed.
@@ -19,11 +17,11 @@ from pydantic import Field
 
 from rankme.study.settings import Settings
 
-NAME = {name!r}
+NAME = "Mine"
 
 
 class Hyperparameters(Settings):
-    {keys}
+    {}
 
 
 METHOD = torch.nn.Module
@@ -43,10 +41,6 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     encoders.cache_clear()
 
 
-def write_method(library: Path, keys: str = "pass", name: str = "Mine") -> None:
-    (library / "methods" / f"{name.lower()}.py").write_text(METHOD.format(name=name, keys=keys))
-
-
 def test_the_methods_are_those_whose_files_say_so() -> None:
     assert {"SimCLR", "VICReg"} <= methods().keys()
     assert methods()["SimCLR"].hyperparameters.model_fields.keys() == {"temperature"}
@@ -59,19 +53,12 @@ def test_the_methods_are_those_whose_files_say_so() -> None:
 
 
 def test_methods_and_encoders_are_read_without_what_takes_seconds_to_load() -> None:
-    program = (
-        "import sys; from rankme.study.choices import encoders, methods;"
-        "methods(), encoders(); print(*sys.modules)"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(plugins.LIBRARY.parent)}
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not {"torch", "numpy", "yaml", "snakemake"} & set(loaded)
+    loaded = loaded_by("from rankme.study.choices import encoders, methods; methods(), encoders()")
+    assert not {"torch", "numpy", "yaml", "snakemake"} & loaded
 
 
 def test_a_file_is_a_method_and_nothing_in_it_is_run(library: Path) -> None:
-    write_method(library, "weight: float = Field(1, ge=0)")
+    (library / "methods/mine.py").write_text(METHOD.format("weight: float = Field(1, ge=0)"))
     assert methods()["Mine"].hyperparameters().model_dump() == {"weight": 1.0}
 
 
@@ -98,7 +85,7 @@ def test_two_files_of_one_name_are_refused_and_both_named(library: Path) -> None
 def test_a_method_whose_hyperparameters_cannot_be_read_is_named(
     library: Path, keys: str, mistake: str
 ) -> None:
-    write_method(library, keys)
+    (library / "methods/mine.py").write_text(METHOD.format(keys))
     with pytest.raises(UserError, match=rf"mine\.py: {mistake}"):
         methods()
 
@@ -137,4 +124,3 @@ def test_settings_of_an_encoder_are_those_of_its_file(library: Path) -> None:
     assert list(encoders()) == ["net", "nett", "other"]
     assert encoders()["nett"]().model_dump()["depth"] == 3
     assert encoders()["other"] is EncoderSettings
-

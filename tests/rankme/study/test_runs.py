@@ -121,7 +121,7 @@ def test_a_run_is_the_same_on_the_other_side_of_a_process() -> None:
         ({"method": "SimCRL"}, r"run\.method: 'SimCRL' is not known, did you mean 'SimCLR'"),
         ({"method": ["SimCLR"]}, r"run\.method: \['SimCLR'\] is not known"),
         ({"encoder": {"name": "net"}}, r"run\.encoder\.name: 'net' is not known"),
-        ({"encoder": 3}, "run: is not the settings of a run"),
+        ({"encoder": 3}, r"run\.encoder: 3 is not of type object"),
         ({"source": {"name": "a", "reader": "x"}}, r"run\.source\.reader: 'x' is not known"),
         ({"source": None}, r"run\.source: None is not of type object"),
         ({"training": {"epoch": 3}}, r"run\.training\.epoch: unknown key, did you mean 'epochs'"),

@@ -1,31 +1,30 @@
 """Made-up results trees of any size, whose files are written by the project's own writers."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run as StoredRun
 
+import collect_results
+from rankme.analysis.collect import results_table
 from rankme.analysis.tables import study_label, write_table
-from rankme.artefacts import RunFiles, Tree, provenance, save_model, write_training_log
-from rankme.files import write_json
+from rankme.artefacts import RunFiles, Tree, provenance, save_model
 from rankme.study.identity import plain
 from rankme.study.runs import Run
 from rankme.study.study import Study
-from tests.rankme.analysis.synthetic import (
-    accuracy_record,
-    make_run,
-    make_study,
-    rank_record,
-    training_log,
-)
+from rankme.tracking.publishing import Publication
+from rankme.tracking.record import RUN
+from tests.rankme.analysis import synthetic
+from tests.rankme.analysis.synthetic import make_run, make_study
 
+STUDY = "made-up"
 DATASETS = ["shapes", "digits", "textures"]
-READOUTS = ("embedding", "knn", "mlp")
 
 
-def study_of(study: str = "made-up") -> Study:
+def study_of(study: str = STUDY) -> Study:
     """A study of that name."""
     return make_study(DATASETS[1:], study=study)
 
@@ -55,42 +54,44 @@ def write_study(results: Path, runs: list[Run], epochs: int = 3) -> None:
 def write_run(
     results: Path, run: Run, value: float, epochs: int = 3, status: str = "completed"
 ) -> RunFiles:
-    """All files of one run whose numbers follow from `value`."""
-    files = Tree(results).run(run.method, run.name)
-    ranks = {
-        name: {
-            "embedding": _spectrum(value),
-            "representation": _spectrum(2 * value),
-            "dataset_digest": f"digest of {name}",
-        }
-        for name in DATASETS
-    }
-    made_by = provenance(0, "cpu", 10.0 * epochs)
-    write_json(files.ranks, rank_record(run, ranks, status))
-    for number, name in enumerate(DATASETS):
-        write_json(files.dataset(name).accuracy, _accuracy(name, 1 / (2 + number + value)))
-    write_training_log(files.log, training_log(epochs, value))
+    """All files of one run whose numbers follow from `value`, which is its RankMe."""
+    top1 = {name: 1 / (2 + number + value) for number, name in enumerate(DATASETS)}
+    ranks = dict.fromkeys(DATASETS, value)
+    files = synthetic.write_run(results, run, ranks, top1, status, epochs)
     metadata = {"artefact": "PRETRAINED_MODEL", "status": status, "step": 4 * epochs}
-    save_model(
-        files.model,
-        {"encoder.weight": torch.zeros(1)},
-        metadata | {"run": plain(run.settings), "provenance": made_by},
-    )
+    metadata |= {"run": plain(run.settings), "provenance": provenance(0, "cpu", 10.0 * epochs)}
+    save_model(files.model, {"encoder.weight": torch.zeros(1)}, metadata)
     return files
 
 
-def change(file: Path, **values: Any) -> None:
-    """Replace values of a JSON file."""
-    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+def publish(results: Path, uri: str, count: int = 3, **options: Any) -> dict[str, int]:
+    models, workers = options.pop("models", False), options.pop("workers", 1)
+    study = study_of(**options)
+    return dict(Publication(study, runs_of(count), results, models).publish(uri, workers))
 
 
-def _spectrum(value: float) -> dict[str, Any]:
-    return {"rankme": value, "alpha": None, "n": 500, "k": 128, "singular_values": [value] * 128}
+def stored(uri: str, study: str = STUDY) -> dict[str, StoredRun]:
+    """Key -> record, by MLflow's own client; each key once."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(study)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    found = {run.data.tags[RUN].partition("/")[2]: run for run in runs}
+    assert len(found) == len(runs), "doubles"
+    return found
 
 
-def _accuracy(dataset: str, top1: float) -> dict[str, Any]:
-    record = accuracy_record(dataset, top1)
-    copied = ("top1", "top5", "interval", "train_top1")
-    readouts = {name: {key: record[key] for key in copied} for name in READOUTS}
-    classes = {f"class {index}": {"top1": top1, "n": 50} for index in range(10)}
-    return record | {"readouts": readouts, "per_class": classes}
+def table_from_files(results: Path, path: Path, count: int = 3, name: str = STUDY) -> bytes:
+    study = study_of(name)
+    write_table(path, results_table(study, runs_of(count), results), *study_label(study))
+    return path.read_bytes()
+
+
+def table_from_store(uri: str, path: Path, *names: str) -> bytes:
+    table, label = collect_results.stored_results(uri, names)
+    write_table(path, table, *label)
+    return path.read_bytes()
+
+
+def run_of(uri: str, index: int = 0, study: str = STUDY) -> StoredRun:
+    return stored(uri, study)[runs_of(index + 1)[index].name]

@@ -3,8 +3,6 @@
 import math
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,66 +14,32 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run as StoredRun
 
-import collect_results
-from rankme.analysis.collect import results_table
-from rankme.analysis.tables import Label, study_label, write_table
-from rankme.artefacts import Tree
+from rankme.analysis.tables import study_label, write_table
+from rankme.artefacts import Tree, load_tensors, read_metadata, save_model
 from rankme.errors import UserError
+from rankme.files import read_json, write_json
 from rankme.tracking import store
-from rankme.tracking.publishing import Publication
 from rankme.tracking.record import RUN
 from rankme.tracking.store import Store
+from tests.rankme.analysis.synthetic import put
 from tests.rankme.tracking.conftest import SECRET, Server
-from tests.rankme.tracking.studies import change, runs_of, study_of, write_run, write_study
-
-STUDY = "made-up"
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
-    write_study(tmp_path / "results", runs_of(3))
-    return tmp_path / "results"
-
-
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database without records; making one takes seconds."""
-    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
-
-
-@pytest.fixture
-def uri(results: Path, empty: Path) -> str:
-    (results / "tracking").mkdir(parents=True)
-    shutil.copy(empty, results / "tracking/mlflow.db")
-    return f"sqlite:///{results}/tracking/mlflow.db"
-
-
-def publish(results: Path, uri: str, count: int = 3, **options: Any) -> dict[str, int]:
-    models, workers = options.pop("models", False), options.pop("workers", 1)
-    study = study_of(**options)
-    return dict(Publication(study, runs_of(count), results, models).publish(uri, workers))
-
-
-def stored(uri: str, study: str = STUDY) -> dict[str, StoredRun]:
-    """Key -> record, by MLflow's own client; each key once."""
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(study)
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    found = {run.data.tags[RUN].partition("/")[2]: run for run in runs}
-    assert len(found) == len(runs), "doubles"
-    return found
+from tests.rankme.tracking.studies import (
+    STUDY,
+    publish,
+    run_of,
+    runs_of,
+    stored,
+    study_of,
+    table_from_files,
+    table_from_store,
+    write_run,
+    write_study,
+)
 
 
 def dump(uri: str) -> list[str]:
     with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
         return list(database.iterdump())
-
-
-def run_of(uri: str, index: int = 0, study: str = STUDY) -> StoredRun:
-    return stored(uri, study)[runs_of(index + 1)[index].name]
 
 
 def test_a_record_has_settings_curves_ranks_accuracies_provenance_and_files(results, uri) -> None:
@@ -88,10 +52,10 @@ def test_a_record_has_settings_curves_ranks_accuracies_provenance_and_files(resu
     assert run.data.tags["status"] == "completed"
     value = 1 + 1 / 7
     assert run.data.metrics["rank/digits/embedding/rankme"] == value
-    assert run.data.metrics["rank/digits/representation/rankme"] == 2 * value
+    assert run.data.metrics["rank/digits/representation/rankme"] == value / 2
     assert run.data.metrics["accuracy/textures/linear/top1"] == 1 / (4 + value)
-    assert run.data.metrics["accuracy/textures/knn/top1"] == 1 / (4 + value)
-    assert "rank/digits/embedding/alpha" not in run.data.metrics
+    assert run.data.metrics["accuracy/textures/knn/top1"] == 1 / (4 + value) - 0.03
+    assert "rank/digits/embedding/alpha_req" not in run.data.metrics
     curve = client.get_metric_history(run.info.run_id, "training/loss")
     assert [(point.step, point.value) for point in curve] == [(e, value / e) for e in (1, 2, 3)]
     local = Path(client.download_artifacts(run.info.run_id, "digits/ACCURACY"))
@@ -101,21 +65,14 @@ def test_a_record_has_settings_curves_ranks_accuracies_provenance_and_files(resu
     assert files == {"RANKME_EVAL", "TRAINING_LOG", "shapes", "digits", "textures"}
 
 
-def test_the_summary_has_tables_and_figures(results, uri) -> None:
-    publish(results, uri)
-    (summary,) = [run for run in stored(uri).values() if "summary" in run.info.run_name]
-    client = MlflowClient(uri)
-    files = [client.list_artifacts(summary.info.run_id, path) for path in ("tables", "plots")]
-    assert [file.path for part in files for file in part] == [
-        "tables/results.csv",
-        "plots/rank_vs_acc.png",
-    ]
-
-
-def test_of_another_study_of_the_tree_nothing_is_sent(results, uri) -> None:
-    publish(results, uri, study="other")
-    (summary,) = [run for run in stored(uri, "other").values() if "summary" in run.info.run_name]
-    assert MlflowClient(uri).list_artifacts(summary.info.run_id) == []
+def test_the_summary_has_tables_and_figures_of_its_own_study_alone(results, uri) -> None:
+    client, sent = MlflowClient(uri), {}
+    for study in (STUDY, "other"):
+        publish(results, uri, study=study)
+        (record,) = [run for run in stored(uri, study).values() if "summary" in run.info.run_name]
+        listed = [client.list_artifacts(record.info.run_id, path) for path in ("tables", "plots")]
+        sent[study] = [file.path for files in listed for file in files]
+    assert sent == {STUDY: ["tables/results.csv", "plots/rank_vs_acc.png"], "other": []}
 
 
 @pytest.mark.parametrize(("name", "digest"), [("other", None), (STUDY, "0123456789ab")])
@@ -141,58 +98,62 @@ def test_the_model_is_sent_only_if_asked(results, uri) -> None:
     assert "PRETRAINED_MODEL" in {file.path for file in files}
 
 
-@pytest.mark.parametrize("status", ["diverged", "collapsed"])
-def test_a_run_that_came_to_nothing_is_marked(results, uri, status) -> None:
-    write_run(results, runs_of(1)[0], 1.0, status=status)
+def test_a_run_that_came_to_nothing_is_marked(results, uri) -> None:
+    statuses = ["diverged", "collapsed"]
+    for run, status in zip(runs_of(2), statuses, strict=True):
+        write_run(results, run, 1.0, status=status)
     publish(results, uri)
-    assert run_of(uri).info.status == "FAILED"
-    assert run_of(uri).data.tags["status"] == status
+    failed = [run_of(uri, index) for index in range(2)]
+    assert [run.info.status for run in failed] == ["FAILED"] * 2
+    assert [run.data.tags["status"] for run in failed] == statuses
 
 
-def test_a_second_publish_changes_no_row_of_the_database(results, uri) -> None:
-    publish(results, uri)
-    before = dump(uri)
-    assert publish(results, uri) == {"unchanged": 4}
-    assert dump(uri) == before
+@pytest.mark.parametrize(
+    ("name", "key"), [("PRETRAINED_MODEL", "provenance"), ("RANKME_EVAL", "datasets")]
+)
+def test_a_key_that_a_file_lacks_is_named_before_the_run_is_sent(results, uri, name, key) -> None:
+    file = results / "all_results/SimCLR" / runs_of(1)[0].name / name
+    if name == "RANKME_EVAL":
+        write_json(file, {k: v for k, v in read_json(file).items() if k != key})
+    else:
+        kept = {k: v for k, v in read_metadata(file, name).items() if k != key}
+        save_model(file, load_tensors(file), kept)
+    with pytest.raises(UserError, match=f"{name}: lacks the key '{key}'"):
+        publish(results, uri)
+    assert stored(uri) == {}
 
 
-def test_a_touched_or_copied_tree_changes_nothing(results, uri, tmp_path) -> None:
+def test_a_second_publish_also_of_a_copied_tree_changes_no_row_of_the_database(
+    results, uri, tmp_path
+) -> None:
     publish(results, uri)
     before = dump(uri)
     copy = shutil.copytree(results, tmp_path / "copy", copy_function=shutil.copy)
-    assert publish(copy, uri) == {"unchanged": 4}
-    assert dump(uri) == before
+    for tree in (results, copy):
+        assert publish(tree, uri) == {"unchanged": 4}
+        assert dump(uri) == before
 
 
-def test_a_changed_run_updates_its_own_record_and_no_other(results, uri) -> None:
+def test_a_run_made_again_updates_its_own_record_and_leaves_no_old_value(results, uri) -> None:
     publish(results, uri)
-    before = stored(uri)
-    run = runs_of(3)[1]
-    write_run(results, run, 5.0, epochs=4)
-    change(results / "all_results/SimCLR" / run.name / "digits/ACCURACY", top1=None)
-    assert publish(results, uri) == {"updated": 1, "unchanged": 3}
+    before, (shorter, longer, _) = stored(uri), runs_of(3)
+    write_run(results, shorter, 5.0, epochs=2)
+    files = write_run(results, longer, 5.0, epochs=4)
+    put(files.dataset("digits").accuracy, {"top1": None})
+    assert publish(results, uri) == {"updated": 2, "unchanged": 2}
     after = stored(uri)
-    assert {key: r.info.run_id for key, r in after.items()} == {
-        key: r.info.run_id for key, r in before.items()
-    }
-    metrics = after[run.name].data.metrics
+    ids = [{key: run.info.run_id for key, run in found.items()} for found in (before, after)]
+    assert ids[0] == ids[1]
+    metrics = after[longer.name].data.metrics
     assert metrics["rank/digits/embedding/rankme"] == 5.0
     assert metrics["accuracy/textures/linear/top1"] == 1 / (4 + 5)
     assert math.isnan(metrics["accuracy/digits/linear/top1"])
     assert metrics["training/loss"] == 5 / 4
-    assert publish(results, uri) == {"unchanged": 4}
-
-
-def test_of_a_run_made_again_with_fewer_epochs_no_old_value_is_left(results, uri) -> None:
-    publish(results, uri)
-    write_run(results, runs_of(1)[0], 5.0, epochs=2)
-    assert publish(results, uri) == {"updated": 1, "unchanged": 3}
-    run = run_of(uri)
-    history = MlflowClient(uri).get_metric_history(run.info.run_id, "training/loss")
+    history = MlflowClient(uri).get_metric_history(ids[1][shorter.name], "training/loss")
     latest = {p.step: p.value for p in sorted(history, key=lambda p: p.timestamp)}
     assert (latest[1], latest[2]) == (5.0, 2.5)
     assert math.isnan(latest[3])
-    assert math.isnan(run.data.metrics["training/loss"])
+    assert math.isnan(after[shorter.name].data.metrics["training/loss"])
     assert publish(results, uri) == {"unchanged": 4}
 
 
@@ -274,48 +235,41 @@ def test_a_deleted_experiment_is_told_with_the_way_back(results, uri) -> None:
         publish(results, uri)
 
 
-PROGRAM = """
-import sys
-from pathlib import Path
-from tests.rankme.tracking.test_publishing import publish
-publish(Path(sys.argv[1]), sys.argv[2], study=sys.argv[3])
-"""
-ROOT = Path(__file__).resolve().parents[3]
+def publish_both(results: Path, uri: str, own: str) -> None:
+    for study in ("same", own):
+        publish(results, uri, study=study)
 
 
-def in_background(results: Path, uri: str, study: str) -> subprocess.Popen[bytes]:
-    path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}", "PATH": "/usr/bin:/bin"}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, results, uri, study], env=path)
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["new SQLite file", "server"])
+def test_two_machines_and_two_on_one_machine_publish_at_the_same_time(
+    results, tmp_path, request, forks, store
+) -> None:
+    """Both one study and studies of their own: of each, the runs and a summary a tree are there."""
+    file = f"sqlite:///{tmp_path}/shared/mlflow.db"
+    uri = request.getfixturevalue("running").uri if store == "server" else file
+    trees = [results, shutil.copytree(results, tmp_path / "machine-2"), results]
+    publishers = [
+        forks.Process(target=publish_both, args=(tree, uri, own))
+        for tree, own in zip(trees, ["one", "two", "one"], strict=True)
+    ]
+    for publisher in publishers:
+        publisher.start()
+    for publisher in publishers:
+        publisher.join(240)
+    assert [publisher.exitcode for publisher in publishers] == [0] * 3
+    counts = {study: len(stored(uri, study)) for study in ("one", "two", "same")}
+    assert counts == {"one": 4, "two": 4, "same": 5}
 
 
-def assert_published_at_once(uri: str, results: Path, studies: list[str]) -> None:
-    machines = [results, shutil.copytree(results, results.with_name("machine-2"))]
-    publishers = [in_background(*pair) for pair in zip(machines, [uri] * 2, studies, strict=True)]
-    assert [publisher.wait(240) for publisher in publishers] == [0] * len(studies)
-    for study in set(studies):
-        assert len(stored(uri, study)) == 3 + studies.count(study)
-
-
-@pytest.mark.parametrize("studies", [["one", "two"], ["same", "same"]], ids=" ".join)
-def test_two_publish_at_the_same_time_into_a_new_sqlite_file(results, tmp_path, studies) -> None:
-    assert_published_at_once(f"sqlite:///{tmp_path}/shared/mlflow.db", results, studies)
-
-
-def test_two_publish_one_tree_at_the_same_time(results, uri) -> None:
-    publishers = [in_background(results, uri, "same") for _ in range(2)]
-    assert [publisher.wait(240) for publisher in publishers] == [0, 0]
-    assert len(stored(uri, "same")) == 4
-
-
-@pytest.mark.parametrize("studies", [["one", "two"], ["same", "same"]], ids=" ".join)
-def test_two_publish_at_the_same_time_to_a_server(results, running, studies) -> None:
-    assert_published_at_once(running.uri, results, studies)
-
-
-def test_a_server_on_postgresql_gets_what_sqlite_gets(results, uri, running, postgres) -> None:
+def test_a_server_on_postgresql_gets_what_sqlite_gets_and_gives_the_table_of_the_files(
+    results, uri, running, postgres, tmp_path
+) -> None:
+    table = table_from_files(results, tmp_path / "files.csv", name="everywhere")
     for place in (uri, running.uri, postgres):
         publish(results, place, study="everywhere")
         assert publish(results, place, study="everywhere") == {"unchanged": 4}
+        assert table_from_store(place, tmp_path / "store.csv", "everywhere") == table
     local = run_of(uri, study="everywhere").data
     remote = run_of(running.uri, study="everywhere")
     assert remote.data.metrics == local.metrics
@@ -324,6 +278,7 @@ def test_a_server_on_postgresql_gets_what_sqlite_gets(results, uri, running, pos
     assert {file.path for file in client.list_artifacts(remote.info.run_id)} >= {"RANKME_EVAL"}
 
 
+@pytest.mark.slow
 def test_a_server_killed_and_restarted_in_the_midst_of_a_publish(
     results, running: Server, monkeypatch
 ) -> None:
@@ -363,80 +318,18 @@ def test_a_database_that_is_down_is_told_soon_and_without_its_password(results) 
     assert time.monotonic() - start < 30
 
 
-@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite://"])
-def test_a_store_that_keeps_nothing_is_refused(results, uri) -> None:
-    with pytest.raises(UserError, match="keeps nothing; name a file: sqlite:///FILE"):
-        publish(results, uri)
-
-
-@pytest.mark.parametrize("uri", [f"http://me:{SECRET}/at", f"postgresql://me:[{SECRET}@host/x"])
-def test_an_address_that_is_none_is_told_without_its_password(results, uri) -> None:
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("sqlite://", "keeps nothing; name a file: sqlite:///FILE"),
+        ("sqlite:///:memory:", "keeps nothing; name a file: sqlite:///FILE"),
+        ("sqlite+pysqlite://", "keeps nothing; name a file: sqlite:///FILE"),
+        (f"http://me:{SECRET}/at", "its address cannot be parsed"),
+        (f"postgresql://me:[{SECRET}@host/x", "its address cannot be parsed"),
+    ],
+)
+def test_an_address_of_no_store_is_refused_without_its_password(results, uri, message) -> None:
     for ask in (lambda: publish(results, uri), lambda: table_from_store(uri, results / "t.csv")):
-        with pytest.raises(UserError, match="its address cannot be parsed") as told:
+        with pytest.raises(UserError, match=message) as told:
             ask()
         assert SECRET not in str(told.value)
-
-
-def test_reading_back_from_a_file_that_is_not_there_makes_none(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"typo\.db: no such file"):
-        table_from_store(f"sqlite:///{tmp_path}/typo/typo.db", tmp_path / "store.csv")
-    assert list(tmp_path.iterdir()) == []
-
-
-def table_from_files(results: Path, path: Path, count: int = 3, name: str = STUDY) -> bytes:
-    study = study_of(name)
-    write_table(path, results_table(study, runs_of(count), results), *study_label(study))
-    return path.read_bytes()
-
-
-def table_from_store(uri: str, path: Path, *names: str) -> bytes:
-    table, label = collect_results.stored_results(uri, names)
-    write_table(path, table, *label)
-    return path.read_bytes()
-
-
-def test_the_table_of_the_database_alone_is_that_of_the_files(results, uri, tmp_path) -> None:
-    publish(results, uri)
-    write_run(results, runs_of(5)[4], 1.0)
-    alone = tmp_path / "alone.db"
-    shutil.copy(results / "tracking/mlflow.db", alone)
-    expected = table_from_files(results, tmp_path / "files.csv")
-    shutil.rmtree(results)
-    assert table_from_store(f"sqlite:///{alone}", tmp_path / "store.csv") == expected
-
-
-def test_the_table_of_a_server_is_that_of_the_files(results, running, tmp_path) -> None:
-    publish(results, running.uri, study="read-back")
-    found = table_from_store(running.uri, tmp_path / "store.csv", "read-back")
-    assert found == table_from_files(results, tmp_path / "files.csv", name="read-back")
-
-
-def test_a_run_taken_out_of_the_study_leaves_the_table(results, uri, tmp_path) -> None:
-    publish(results, uri)
-    publish(results, uri, count=2)
-    expected = table_from_files(results, tmp_path / "files.csv", count=2)
-    assert table_from_store(uri, tmp_path / "store.csv") == expected
-
-
-def test_runs_of_several_machines_are_pooled_and_stand_there_once(results, tmp_path, uri) -> None:
-    publish(results, uri)
-    runs, other = runs_of(5)[2:], tmp_path / "other"
-    write_study(other, runs)
-    Publication(study_of(), runs, other, False).publish(uri)
-    table, label = collect_results.stored_results(uri, [])
-    assert label == study_label(study_of())
-    assert sorted(set(table["run"])) == sorted(run.name for run in runs_of(5))
-    assert len(table) == 5 * 3
-
-
-def test_several_studies_in_one_store_have_to_be_named(results, uri, tmp_path) -> None:
-    publish(results, uri)
-    publish(results, uri, study="second")
-    with pytest.raises(UserError, match=r"holds 2 studies; name those to read by --experiment"):
-        collect_results.stored_results(uri, [])
-    with pytest.raises(UserError, match="has no study 'secnd', did you mean 'second'"):
-        collect_results.stored_results(uri, ["secnd"])
-    assert len(collect_results.stored_results(uri, ["second"])[0]) == 9
-    pooled, label = collect_results.stored_results(uri, ["second", STUDY])
-    assert len(pooled) == 9
-    assert label == Label(f"{STUDY} and second", study_label(study_of()).digest)

@@ -1,64 +1,72 @@
 """Many runs are sent by several processes, which leave what one leaves."""
 
 import os
+import shutil
 import signal
-import subprocess
-import sys
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import psutil
 import pytest
 
+from rankme.artefacts import Tree
 from rankme.errors import UserError
 from rankme.tracking import publishing
-from tests.rankme.tracking.conftest import Server, wait_until
-from tests.rankme.tracking.studies import runs_of, write_study
-from tests.rankme.tracking.test_publishing import (
-    ROOT,
+from tests.rankme.tracking.conftest import wait_until
+from tests.rankme.tracking.studies import (
     publish,
+    runs_of,
     stored,
     table_from_files,
     table_from_store,
+    write_study,
 )
 
-COUNT = 24
+pytestmark = pytest.mark.slow
 
-PROGRAM = """
-import sys
-from pathlib import Path
-from rankme.tracking import publishing
-from tests.rankme.tracking.test_publishing import publish
-publishing._RUNS_A_WORKER = 2
-publish(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), workers=2)
-"""
+COUNT = 12
+"""One process sends ten, the other two."""
 
 
-@pytest.fixture
-def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def publish_and_note(results: Path, uri: str, note: Path) -> None:
+    """Publish by two workers, and leave what a user would be told."""
+    publishing._RUNS_A_WORKER = 2
+    try:
+        publish(results, uri, COUNT, workers=2)
+    except UserError as error:
+        note.write_text(str(error))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of so many runs that they are shared."""
+    results = tmp_path_factory.mktemp("written") / "results"
+    write_study(results, runs_of(COUNT))
+    return results
+
+
+@pytest.fixture(autouse=True)
+def _few_runs_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "_RUNS_A_WORKER", 2)
-    write_study(tmp_path / "results", runs_of(COUNT))
-    return tmp_path / "results"
 
 
-def test_two_processes_leave_in_sqlite_what_one_leaves(results: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["SQLite", "server"])
+def test_two_processes_leave_what_one_leaves(
+    results: Path, tmp_path: Path, request: pytest.FixtureRequest, store: str
+) -> None:
     one, two = (f"sqlite:///{tmp_path}/{name}/mlflow.db" for name in ("one", "two"))
-    assert publish(results, one, COUNT) == {"created": COUNT + 1}
-    assert publish(results, two, COUNT, workers=2) == {"created": COUNT + 1}
-    assert publish(results, two, COUNT, workers=2) == {"unchanged": COUNT + 1}
-    expected, found = stored(one), stored(two)
+    if store == "server":
+        two = request.getfixturevalue("running").uri
+    assert publish(results, one, COUNT, study="shared") == {"created": COUNT + 1}
+    assert publish(results, two, COUNT, study="shared", workers=2) == {"created": COUNT + 1}
+    assert publish(results, two, COUNT, study="shared") == {"unchanged": COUNT + 1}
+    expected, found = stored(one, "shared"), stored(two, "shared")
     assert found.keys() == expected.keys()
     for name, run in found.items():
         assert run.data.metrics == expected[name].data.metrics
         assert run.data.params == expected[name].data.params
-    files = table_from_files(results, tmp_path / "files.csv", COUNT)
-    assert table_from_store(two, tmp_path / "store.csv") == files
-
-
-def test_two_processes_send_each_run_once_to_a_server(results: Path, running: Server) -> None:
-    created = publish(results, running.uri, COUNT, workers=2, study="shared")
-    assert created == {"created": COUNT + 1}
-    assert len(stored(running.uri, "shared")) == COUNT + 1
+    files = table_from_files(results, tmp_path / "files.csv", COUNT, "shared")
+    assert table_from_store(two, tmp_path / "store.csv", "shared") == files
 
 
 def test_a_file_that_one_of_the_processes_cannot_read_is_named(
@@ -71,37 +79,34 @@ def test_a_file_that_one_of_the_processes_cannot_read_is_named(
     with pytest.raises(UserError, match="TRAINING_LOG: is not JSON lines"):
         publish(results, uri, COUNT, workers=2)
     broken.write_text(whole)
-    publish(results, uri, COUNT, workers=2)
+    publish(results, uri, COUNT)
     assert len(stored(uri)) == COUNT + 1
-
-
-@pytest.fixture
-def publisher(results: Path, tmp_path: Path) -> "subprocess.Popen[str]":
-    """A publish of two workers that are busy: each run has a long curve."""
-    write_study(results, runs_of(COUNT), epochs=200)
-    path = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"}
-    words = [sys.executable, "-c", PROGRAM, str(results), f"sqlite:///{tmp_path}/mlflow.db"]
-    publisher = subprocess.Popen([*words, str(COUNT)], env=path, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: list((results / "tracking/artefacts").rglob("RANKME_EVAL")))
-    return publisher
-
-
-def workers_of(publisher: "subprocess.Popen[str]") -> list[psutil.Process]:
-    children = psutil.Process(publisher.pid).children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
 @pytest.mark.parametrize("victim", ["publisher", "worker"])
 def test_a_killed_process_takes_all_along_and_the_next_publish_goes_on(
-    victim: str, tmp_path: Path, results: Path, publisher: "subprocess.Popen[str]"
+    victim: str, tmp_path: Path, written: Path, results: Path, forks: ForkServerContext
 ) -> None:
-    workers = workers_of(publisher)
+    uri, runs = f"sqlite:///{tmp_path}/mlflow.db", runs_of(COUNT)
+    # Both workers are stuck in their second run, in a file that nobody writes.
+    logs = [Tree(results).run("SimCLR", runs[place].name).log for place in (1, COUNT - 1)]
+    for log in logs:
+        log.unlink()
+        os.mkfifo(log)
+    note = tmp_path / "note"
+    publisher = forks.Process(target=publish_and_note, args=(results, uri, note))
+    publisher.start()
+    wait_until(lambda: len(list((results / "tracking/artefacts").rglob("RANKME_EVAL"))) == 2)
+    children = psutil.Process(publisher.pid).children(recursive=True)
+    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     assert workers
-    (publisher if victim == "publisher" else workers[0]).send_signal(signal.SIGKILL)
-    told = publisher.communicate(timeout=60)[1]
-    assert victim == "publisher" or "UserError: a process that sends runs was killed" in told
+    os.kill(publisher.pid if victim == "publisher" else workers[0].pid, signal.SIGKILL)
+    publisher.join(60)
+    assert victim == "publisher" or "a process that sends runs was killed" in note.read_text()
     assert psutil.wait_procs(workers, timeout=30)[1] == []
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    publish(results, uri, COUNT, workers=2)
-    assert publish(results, uri, COUNT, workers=2) == {"unchanged": COUNT + 1}
+    for log in logs:
+        log.unlink()
+    shutil.copytree(written, results, dirs_exist_ok=True)
+    publish(results, uri, COUNT)
+    assert publish(results, uri, COUNT) == {"unchanged": COUNT + 1}
     assert len(stored(uri)) == COUNT + 1

@@ -12,9 +12,6 @@ from rankme.training.monitor import RankMonitor
 from rankme.training.schedule import Schedule
 from tests.rankme.training.tiny import CPU, tiny_dataset, tiny_run
 
-needs_compiler = pytest.mark.skipif(
-    shutil.which("c++") is None, reason="torch.compile needs a C++ compiler"
-)
 CUDA, MPS = torch.device("cuda"), torch.device("mps")
 
 
@@ -29,9 +26,14 @@ def method() -> SimCLR:
     return SimCLR(encoder, nn.Linear(64, 8), own, classes=0)  # type: ignore[arg-type]
 
 
-def is_compiled(method: SimCLR) -> bool:
-    parts = (method.encoder, method.projector)
-    return all(part._compiled_call_impl is not None for part in parts)
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
+    """What would be compiled, where the compiler has all it needs."""
+    modules: list[nn.Module] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module: modules.append(module))
+    monkeypatch.setattr(compilation, "find_spec", lambda name: object())
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/cc")
+    return modules
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,7 @@ def is_compiled(method: SimCLR) -> bool:
     ],
 )
 def test_auto_compiles_long_runs_on_one_cuda_card(
+    compiled: list[nn.Module],
     monkeypatch: pytest.MonkeyPatch,
     setting: bool | str,
     device: torch.device,
@@ -54,23 +57,20 @@ def test_auto_compiles_long_runs_on_one_cuda_card(
     processes: int,
     expected: bool,
 ) -> None:
-    monkeypatch.setattr(compilation, "find_spec", lambda name: object())
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/cc")
     monkeypatch.setattr(compilation, "world_size", lambda: processes)
     network = method()
     compile_network(network, setting, device, schedule(images))
-    assert is_compiled(network) == expected
+    assert compiled == ([network.encoder, network.projector] if expected else [])
 
 
 @pytest.mark.parametrize("missing", ["triton", "cc"])
 def test_auto_does_not_compile_without_what_the_compiler_needs(
-    monkeypatch: pytest.MonkeyPatch, missing: str
+    compiled: list[nn.Module], monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     monkeypatch.setattr(compilation, "find_spec", lambda name: name != missing or None)
     monkeypatch.setattr(shutil, "which", lambda name: None if name == missing else name)
-    network = method()
-    compile_network(network, "auto", CUDA, schedule(REPAYING_IMAGES))
-    assert not is_compiled(network)
+    compile_network(method(), "auto", CUDA, schedule(REPAYING_IMAGES))
+    assert compiled == []
 
 
 def step(network: SimCLR, views: Tensor) -> dict[str, Tensor]:
@@ -84,7 +84,8 @@ def step(network: SimCLR, views: Tensor) -> dict[str, Tensor]:
     return {"loss": loss, **gradients, **network.state_dict(), "embedding": embedding}
 
 
-@needs_compiler
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_has_the_values_gradients_and_names_of_the_plain_one() -> None:
     views = torch.randn(2, 6, 3, 6, 6, generator=torch.Generator().manual_seed(1))
     plain, compiled = method(), method()
@@ -97,10 +98,9 @@ def test_a_compiled_network_has_the_values_gradients_and_names_of_the_plain_one(
 
 def test_the_monitor_takes_the_plain_network() -> None:
     """A compiled one would be compiled again for its mode and for each size of batch."""
-    run = tiny_run(compile=True)
+    run = tiny_run()
     learner = Learner(run, tiny_dataset(), CPU, Schedule.of(run.training, 70))
-    for part in (learner.method.encoder, learner.method.projector):
-        assert part._compiled_call_impl is not None
+    for part in learner.method.networks():
         part._compiled_call_impl = lambda *_: pytest.fail("compiled")
     RankMonitor(learner.batches, tiny_dataset(), 48)(learner.method)
     with pytest.raises(pytest.fail.Exception):

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from rankme.artefacts import LogRow
 from rankme.augment import Augmenter
 from rankme.data.batches import epoch_order
 from rankme.errors import UserError
-from rankme.study.runs import RunSettings
-from rankme.training import REQUEUE_EXIT_CODE, Outcome, StopRequest, loop, pretrain
+from rankme.training import Outcome, StopRequest, loop, pretrain
 from rankme.training import stop as stop_module
 from rankme.training.collapse import status_of
 from rankme.training.monitor import RankMonitor
@@ -29,15 +27,18 @@ from tests.rankme.training import tiny
 from tests.rankme.training.tiny import CPU, STEPS, tiny_dataset, tiny_run, train
 
 ROOT = Path(__file__).resolve().parents[3]
-ENVIRONMENT = os.environ | {"PYTHONPATH": "scripts:.", "OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a run that nothing has disturbed."""
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Outcome:
+    """What that run came to."""
+    return train(tiny_run(), folder)
 
 
 def assert_same(first: Outcome, second: Outcome) -> None:
@@ -58,9 +59,10 @@ def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def train_with_stops(
-    run: RunSettings, folder: Path, stops: list[int], monkeypatch: pytest.MonkeyPatch
+    folder: Path, stops: range | list[int], monkeypatch: pytest.MonkeyPatch, **settings: Any
 ) -> Outcome:
     """Train, stopped by SIGTERM after each of these steps and started again."""
+    run = tiny_run(**settings)
     for step in stops:
         with monkeypatch.context() as patch, StopRequest() as stop:
             patch.setattr(loop._Pretraining, "_take_step", tiny.signal_at(step, signal.SIGTERM))
@@ -69,42 +71,15 @@ def train_with_stops(
     return train(run, folder)
 
 
-def run_program(
-    folder: Path, number: signal.Signals, step: int
-) -> subprocess.CompletedProcess[str]:
-    """Train in another process, which gets the signal after that step."""
-    return subprocess.run(
-        [sys.executable, tiny.__file__, str(folder), str(int(number)), str(step)],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_a_run_completes_and_learns(tmp_path: Path) -> None:
-    outcome = train(tiny_run(), tmp_path)
-    rows = log_rows(tmp_path)
-    assert (outcome.status, outcome.step, outcome.steps) == ("completed", STEPS, STEPS)
-    assert [row["epoch"] for row in rows] == [1, 2, 3]
-    assert [row["step"] for row in rows] == [4, 8, 12]
+def test_a_run_completes_and_learns(whole: Outcome, folder: Path) -> None:
+    rows, schedule = log_rows(folder), Schedule.of(tiny_run().training, 70)
+    assert (whole.status, whole.step, whole.steps) == ("completed", STEPS, STEPS)
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 4), (2, 8), (3, 12)]
+    assert [row["lr"] for row in rows] == [schedule.rate(last) for last in (3, 7, 11)]
     assert rows[-1]["loss"] < rows[0]["loss"]
-    assert rows[-1]["rankme"] == outcome.rankme
+    assert rows[-1]["rankme"] == whole.rankme
     assert all(row["views_per_second"] > 0 for row in rows)
-    assert {name.split(".")[0] for name in outcome.tensors} == {"encoder", "projector"}
-
-
-def test_a_run_does_not_import_the_compiler(tmp_path: Path) -> None:
-    """torch.optim's classes would, at the cost of more seconds than `import torch` takes."""
-    code = """
-import sys
-from pathlib import Path
-from tests.rankme.training.tiny import tiny_run, train
-for optimizer in ("adamw", "sgd", "lars"):
-    train(tiny_run(optimizer=optimizer, epochs=1), Path(sys.argv[1]))
-assert "torch._dynamo" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, cwd=ROOT, env=ENVIRONMENT)
+    assert {name.split(".")[0] for name in whole.tensors} == {"encoder", "projector"}
 
 
 def test_an_epoch_takes_its_images_in_its_own_order_and_each_step_its_own_augmentation(
@@ -126,53 +101,43 @@ def test_an_epoch_takes_its_images_in_its_own_order_and_each_step_its_own_augmen
     assert len(set(seeds)) == STEPS
 
 
-def test_the_rate_of_a_row_is_that_of_its_last_step(tmp_path: Path) -> None:
-    run = tiny_run()
-    train(run, tmp_path)
-    schedule = Schedule.of(run.training, 70)
-    assert [row["lr"] for row in log_rows(tmp_path)] == [schedule.rate(s) for s in (3, 7, 11)]
-
-
-def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path) -> None:
-    first, again, other = (train(tiny_run(seed=s), tmp_path) for s in (3, 3, 4))
-    assert_same(first, again)
-    assert not torch.equal(first.tensors["projector.0.weight"], other.tensors["projector.0.weight"])
-
-
-def test_the_global_generator_neither_matters_nor_moves(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    first = train(tiny_run(), tmp_path)
-    before = torch.get_rng_state()
+def test_the_seed_alone_decides_the_weights_and_no_generator_moves(
+    whole: Outcome, tmp_path: Path
+) -> None:
     torch.manual_seed(2)
-    assert_same(first, train(tiny_run(), tmp_path))
-    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    assert_same(whole, train(tiny_run(), tmp_path))
     assert torch.equal(before, torch.get_rng_state())
+    other = train(tiny_run(seed=4), tmp_path)
+    assert not torch.equal(whole.tensors["projector.0.weight"], other.tensors["projector.0.weight"])
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lars"])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("settings", "stops"),
+    [
+        ({"optimizer": "adamw", "precision": "bfloat16"}, range(1, STEPS)),
+        ({"optimizer": "sgd"}, range(1, STEPS)),
+        ({"optimizer": "lars"}, range(1, STEPS)),
+        *[
+            ({"method": name, "rank_weight": 1.0, "rank_target": 4.0}, [1, 6, 11])
+            for name in ("DINO", "Supervised", "VICReg-ctr")
+        ],
+    ],
+    ids=str,
+)
 def test_a_stopped_run_resumes_bit_for_bit_from_any_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, precision: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    stops: range | list[int],
 ) -> None:
     monkeypatch.setattr(loop, "CHECK_STEPS", 3)
-    run = tiny_run(optimizer=optimizer, precision=precision)
-    whole = train(run, tmp_path / "whole")
-    stopped = train_with_stops(run, tmp_path / "stopped", list(range(1, STEPS)), monkeypatch)
-    assert_same(whole, stopped)
-    assert without_times(log_rows(tmp_path / "whole")) == without_times(
-        log_rows(tmp_path / "stopped")
-    )
-
-
-@pytest.mark.parametrize("method", ["DINO", "Supervised", "VICReg-ctr"])
-def test_teacher_centre_and_classifier_resume_bit_for_bit_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
-    run = tiny_run(method=method, rank_weight=1.0, rank_target=4.0)
-    whole = train(run, tmp_path / "whole")
-    stopped = train_with_stops(run, tmp_path / "stopped", [1, 6, 11], monkeypatch)
+    whole = train(tiny_run(**settings), tmp_path / "whole")
+    stopped = train_with_stops(tmp_path / "stopped", stops, monkeypatch, **settings)
     assert_same(whole, stopped)
     assert {name.split(".")[0] for name in whole.tensors} == {"encoder", "projector"}
+    expected, rows = (without_times(log_rows(tmp_path / name)) for name in ("whole", "stopped"))
+    assert rows == expected
 
 
 def test_dino_is_measured_and_saved_as_its_teacher(tmp_path: Path) -> None:
@@ -206,12 +171,8 @@ def test_supervised_refuses_images_with_several_labels(tmp_path: Path) -> None:
         pretrain(tiny_run(method="Supervised"), several, CPU, tmp_path, StopRequest())
 
 
-def test_without_weight_the_rank_regulariser_changes_no_bit(tmp_path: Path) -> None:
-    plain = train(tiny_run(), tmp_path / "plain")
-    off = train(tiny_run(rank_weight=0.0, rank_target=5.0), tmp_path / "off")
-    on = train(tiny_run(rank_weight=1.0, rank_target=5.0), tmp_path / "on")
-    assert_same(plain, off)
-    assert plain.rankme != on.rankme
+def test_without_weight_the_rank_regulariser_changes_no_bit(whole: Outcome, tmp_path: Path) -> None:
+    assert_same(whole, train(tiny_run(rank_weight=0.0, rank_target=5.0), tmp_path))
 
 
 @pytest.mark.parametrize("method", ["SimCLR", "VICReg", "DINO", "Supervised"])
@@ -228,36 +189,34 @@ def test_the_rank_regulariser_moves_the_rank_of_any_method_towards_its_target(
     assert 11 < high < 15
 
 
-def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path) -> None:
-    step = random.randrange(2, STEPS)
-    killed = run_program(tmp_path / "killed", signal.SIGKILL, step)
+def test_a_killed_run_resumes_bit_for_bit(whole: Outcome, tmp_path: Path) -> None:
+    killed = subprocess.run(
+        [sys.executable, tiny.__file__, tmp_path, str(random.randrange(2, STEPS))],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": "scripts:.", "OMP_NUM_THREADS": "1"},
+    )
     assert killed.returncode == -signal.SIGKILL
-    assert (tmp_path / "killed" / "CHECKPOINT").exists()
-    assert_same(train(tiny_run(), tmp_path / "whole"), train(tiny_run(), tmp_path / "killed"))
-    assert [row["epoch"] for row in log_rows(tmp_path / "killed")] == [1, 2, 3]
-
-
-def test_a_program_that_gets_sigterm_leaves_a_checkpoint_and_the_code_to_run_again(
-    tmp_path: Path,
-) -> None:
-    stopped = run_program(tmp_path, signal.SIGTERM, 5)
-    assert stopped.returncode == REQUEUE_EXIT_CODE == 75
-    assert "SIGTERM: checkpoint written after step 5 of 12" in stopped.stderr
-    assert "Traceback" not in stopped.stderr
     assert (tmp_path / "CHECKPOINT").exists()
+    assert_same(whole, train(tiny_run(), tmp_path))
+    assert [row["epoch"] for row in log_rows(tmp_path)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
 )
 def test_each_signal_leaves_a_checkpoint_and_its_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: signal.Signals,
+    code: int,
 ) -> None:
     before = signal.getsignal(number)
-    monkeypatch.setattr(loop._Pretraining, "_take_step", tiny.signal_at(6, number))
+    monkeypatch.setattr(loop._Pretraining, "_take_step", tiny.signal_at(5, number))
     with StopRequest() as stop, pytest.raises(SystemExit) as leaving:
         pretrain(tiny_run(), tiny_dataset(), CPU, tmp_path, stop)
     assert leaving.value.code == code
+    assert f"{number.name}: checkpoint written after step 5 of 12" in caplog.text
     assert (tmp_path / "CHECKPOINT").exists()
     assert signal.getsignal(number) == before
 
@@ -279,46 +238,38 @@ def test_ctrl_c_may_reach_one_of_several_processes_twice(monkeypatch: pytest.Mon
         assert stop.signal == signal.SIGINT
 
 
-def test_the_log_tells_what_the_monitor_cost(tmp_path: Path) -> None:
-    outcome = train(tiny_run(rank_every_epochs=2), tmp_path)
-    rows = log_rows(tmp_path)
-    assert [row["rank_seconds"] > 0 for row in rows] == [False, True, True]
-    assert sum(row["rank_seconds"] for row in rows) < outcome.seconds
-
-
-def test_a_checkpoint_that_does_not_fit_the_code_stops_the_run(tmp_path: Path) -> None:
-    store = loop.CheckpointStore(tmp_path, loop._identity(tiny_run(), tiny_dataset()))
-    store.save({"method.weight": torch.ones(1)}, {})
-    with pytest.raises(UserError, match="written by other code and does not fit; delete it"):
-        train(tiny_run(), tmp_path)
-
-
 def test_a_signal_at_the_last_step_does_not_hold_up_the_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop._Pretraining, "_take_step", tiny.signal_at(STEPS, signal.SIGTERM))
     with StopRequest() as stop:
-        outcome = pretrain(tiny_run(), tiny_dataset(), CPU, tmp_path, stop)
-    assert outcome.status == "completed"
+        assert_same(whole, pretrain(tiny_run(), tiny_dataset(), CPU, tmp_path, stop))
 
 
 def test_a_checkpoint_of_other_settings_or_data_is_not_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    whole: Outcome,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-        train(tiny_run(), tmp_path)
-    assert_same(train(tiny_run(lr=0.01), tmp_path), train(tiny_run(lr=0.01), tmp_path / "clean"))
+        train(tiny_run(lr=0.01), tmp_path)
+    assert_same(whole, train(tiny_run(), tmp_path))
     assert "belongs to another run" in caplog.text
-    pretrain(tiny_run(), tiny_dataset(digest="1" * 64), CPU, tmp_path, StopRequest())
+    pretrain(tiny_run(lr=0.01), tiny_dataset(digest="1" * 64), CPU, tmp_path, StopRequest())
     assert "belongs to another dataset" in caplog.text
 
 
-def test_the_monitor_does_not_change_the_training(tmp_path: Path) -> None:
-    often = train(tiny_run(rank_every_epochs=1), tmp_path / "often")
-    seldom = train(tiny_run(rank_every_epochs=100), tmp_path / "seldom")
-    assert_same(often, seldom)
-    assert [row["rankme"] is None for row in log_rows(tmp_path / "seldom")] == [True, True, False]
+def test_the_monitor_changes_nothing_but_the_rows_that_tell_its_cost(
+    whole: Outcome, tmp_path: Path
+) -> None:
+    seldom = train(tiny_run(rank_every_epochs=2), tmp_path)
+    rows = log_rows(tmp_path)
+    assert_same(whole, seldom)
+    assert [row["rankme"] is None for row in rows] == [True, False, False]
+    assert [row["rank_seconds"] > 0 for row in rows] == [False, True, True]
+    assert sum(row["rank_seconds"] for row in rows) < seldom.seconds
 
 
 def test_the_monitor_is_rankme_of_the_evaluation_embeddings(tmp_path: Path) -> None:
@@ -369,13 +320,9 @@ def test_a_divergence_is_the_same_after_a_resume(
     monkeypatch.setattr(loop, "CHECK_STEPS", 5)
     monkeypatch.setattr(loop._Pretraining, "_take_step", poisoned)
     whole = train(tiny_run(), tmp_path / "whole")
-    stopped = train_with_stops(tiny_run(), tmp_path / "stopped", [6, 7], monkeypatch)
+    stopped = train_with_stops(tmp_path / "stopped", [6, 7], monkeypatch)
     assert (whole.status, whole.step) == ("diverged", 8)
     assert_same(whole, stopped)
-
-
-def row(step: int, rankme: float | None) -> LogRow:
-    return LogRow(step // 4, step, 1.0, 0.1, rankme, 0.0, 1000.0, 1.0)
 
 
 SCHEDULE = Schedule(10, 16, 4, warmup_steps=4, peak=0.1, final_fraction=0.001)
@@ -396,19 +343,19 @@ SCHEDULE = Schedule(10, 16, 4, warmup_steps=4, peak=0.1, final_fraction=0.001)
 def test_the_status_follows_the_measured_ranks(
     ranks: list[float | None], expected: str | None
 ) -> None:
-    history = [row(4 * (epoch + 1), rank) for epoch, rank in enumerate(ranks)]
+    history = [
+        LogRow(epoch, 4 * epoch, 1.0, 0.1, rank, 0.0, 1000.0, 1.0)
+        for epoch, rank in enumerate(ranks, start=1)
+    ]
     assert status_of(history, SCHEDULE) == expected
 
 
-def test_a_hopeless_run_is_stopped_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RankMonitor, "__call__", lambda self, method: 1.1)
-    outcome = train(tiny_run(warmup_epochs=0), tmp_path)
-    assert (outcome.status, outcome.step, outcome.rankme) == ("collapsed", 8, 1.1)
-
-
-def test_embeddings_that_are_not_finite_are_a_divergence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("rank", "expected"), [(1.1, ("collapsed", 8, 1.1)), (math.nan, ("diverged", 4, None))]
+)
+def test_a_run_whose_embeddings_are_hopeless_or_not_finite_is_stopped_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: float, expected: tuple[Any, ...]
 ) -> None:
-    monkeypatch.setattr(RankMonitor, "__call__", lambda self, method: math.nan)
-    outcome = train(tiny_run(), tmp_path)
-    assert (outcome.status, outcome.step, outcome.rankme) == ("diverged", 4, None)
+    monkeypatch.setattr(RankMonitor, "__call__", lambda self, method: rank)
+    outcome = train(tiny_run(warmup_epochs=0), tmp_path)
+    assert (outcome.status, outcome.step, outcome.rankme) == expected

@@ -6,39 +6,35 @@ from hypothesis import strategies as st
 
 from rankme.errors import UserError
 from rankme.study.settings import Training
-from rankme.training import learning_rate
 from rankme.training.schedule import Schedule
 
-COURSES = [(1, 0), (2, 1), (64, 16), (160, 16), (1000, 0), (50_000, 5_000)]
 TRAINING = Training(epochs=10, lr=0.5, scale_lr=False, warmup_epochs=2, final_lr_fraction=0.01)
 
 
-@pytest.mark.parametrize(("steps", "warmup"), COURSES)
-def test_the_first_step_is_the_first_of_the_warm_up(steps: int, warmup: int) -> None:
-    rate = learning_rate(0, steps=steps, warmup_steps=warmup, peak=0.3)
-    assert rate == pytest.approx(0.3 / (warmup + 1))
+def course(steps: int, warmup: int, peak: float = 0.3, final_fraction: float = 0.02) -> Schedule:
+    return Schedule(steps, 1, 1, warmup, peak, final_fraction)
 
 
-@pytest.mark.parametrize(("steps", "warmup"), COURSES)
-def test_the_peak_is_reached_when_the_warm_up_is_over(steps: int, warmup: int) -> None:
-    assert learning_rate(warmup, steps=steps, warmup_steps=warmup, peak=0.3) == 0.3
-
-
-@pytest.mark.parametrize(("steps", "warmup"), [c for c in COURSES if c[0] > c[1] + 1])
-def test_the_last_step_has_the_final_rate(steps: int, warmup: int) -> None:
-    last = learning_rate(steps - 1, steps=steps, warmup_steps=warmup, peak=0.3, final_fraction=0.02)
-    assert last == pytest.approx(0.006, rel=1e-12)
+@pytest.mark.parametrize(
+    ("steps", "warmup"), [(1, 0), (2, 1), (64, 16), (160, 16), (1000, 0), (50_000, 5_000)]
+)
+def test_both_ends_of_the_warm_up_and_the_last_step_are_exact(steps: int, warmup: int) -> None:
+    schedule = course(steps, warmup)
+    assert schedule.rate(0) == pytest.approx(0.3 / (warmup + 1))
+    assert schedule.rate(warmup) == 0.3
+    if steps > warmup + 1:
+        assert schedule.rate(steps - 1) == pytest.approx(0.006, rel=1e-12)
 
 
 def test_half_way_down_the_rate_is_the_mean_of_peak_and_final_rate() -> None:
-    rate = learning_rate(60, steps=101, warmup_steps=20, peak=1.0, final_fraction=0.1)
-    assert rate == pytest.approx(0.55)
+    assert course(101, 20, peak=1.0, final_fraction=0.1).rate(60) == pytest.approx(0.55)
 
 
 @given(steps=st.integers(3, 400), share=st.floats(0, 0.9), peak=st.floats(1e-6, 1e6))
 def test_the_rate_rises_to_the_peak_and_then_falls(steps: int, share: float, peak: float) -> None:
     warmup = int(share * steps)
-    rates = [learning_rate(s, steps=steps, warmup_steps=warmup, peak=peak) for s in range(steps)]
+    schedule = course(steps, warmup, peak)
+    rates = [schedule.rate(step) for step in range(steps)]
     assert rates[: warmup + 1] == sorted(rates[: warmup + 1])
     assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
     assert all(0 < rate <= peak and math.isfinite(rate) for rate in rates)
@@ -64,9 +60,8 @@ def test_a_course_counts_whole_batches(
 
 
 def test_a_scaled_rate_is_proportional_to_the_batch() -> None:
-    changes = {"scale_lr": True, "batch_size": 1024}
-    schedule = Schedule.of(TRAINING.model_copy(update=changes), 5000)
-    assert schedule.peak == 2.0
+    scaled = TRAINING.model_copy(update={"scale_lr": True, "batch_size": 1024})
+    assert Schedule.of(scaled, 5000).peak == 2.0
 
 
 def test_a_batch_larger_than_the_dataset_is_a_user_error() -> None:

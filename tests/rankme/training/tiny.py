@@ -1,8 +1,8 @@
 """A dataset and a run that train in a fraction of a second, for the tests of the training.
 
-As a program it trains the run in a process of its own, which kills itself or is sent a signal:
+As a program it trains the run, writes a checkpoint at every step, and kills itself after one:
 
-    python tests/rankme/training/tiny.py <folder> <signal> <step>
+    python tests/rankme/training/tiny.py <folder> <step>
 """
 
 import os
@@ -80,14 +80,11 @@ def signal_at(step: int, number: int) -> Any:
 
 
 def main() -> None:
-    """Train in the folder, checkpoint at every step, and get the signal at the step."""
-    folder, number, step = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    folder, step = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
-    if number == signal.SIGKILL:
-        loop.CHECKPOINT_SECONDS = 0.0
-    loop._Pretraining._take_step = signal_at(step, number)  # type: ignore[method-assign]
-    with StopRequest() as stop:
-        pretrain(tiny_run(), tiny_dataset(), CPU, folder, stop)
+    loop.CHECKPOINT_SECONDS = 0.0
+    loop._Pretraining._take_step = signal_at(step, signal.SIGKILL)  # type: ignore[method-assign]
+    train(tiny_run(), folder)
 
 
 if __name__ == "__main__":

@@ -21,5 +21,5 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
         images / part.categories[label] / f"image_{number:04d}.jpg"
         for number, label in zip(part.index, part.y, strict=True)
     )
-    splits = stratified(label_paths(files, part.y), options, images)
-    return RawDataset(part.categories, *splits)
+    everything = label_paths(files, part.y)
+    return RawDataset(part.categories, *stratified(everything, options, images))

@@ -22,5 +22,4 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
     digits = load_digits()
     grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     everything = RawSplit(np.repeat(grey[..., None], 3, axis=-1), digits.target.astype(np.int64))
-    splits = stratified(everything, options)
-    return RawDataset([str(digit) for digit in digits.target_names], *splits)
+    return RawDataset([str(d) for d in digits.target_names], *stratified(everything, options))

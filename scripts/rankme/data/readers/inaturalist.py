@@ -27,10 +27,7 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
     if options.version == "2018":
         return _read_2018(require_root(root))
     folders = {"train": options.version.replace("2021", "2021_train"), "test": "2021_valid"}
-    parts = {
-        name: open_dataset("INaturalist", root, (folder,), version=folder)
-        for name, folder in folders.items()
-    }
+    parts = {n: open_dataset("INaturalist", root, (f,), version=f) for n, f in folders.items()}
     classes = same_classes(parts["train"].all_categories, parts["test"].all_categories)
     return RawDataset(classes, {name: _listed(part) for name, part in parts.items()})
 

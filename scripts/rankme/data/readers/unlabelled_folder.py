@@ -18,10 +18,9 @@ def read(root: Path | None, size: int, options: Options) -> RawDataset:
     Raises:
         UserError: the folder is missing, unreadable or holds fewer than three images.
     """
-    folder = require_root(root)
-    files = list_images(folder)
+    files = list_images(require_root(root))
     if len(files) < 3:
-        raise UserError(f"{folder}: holds {len(files)} images, expected three or more")
+        raise UserError(f"{root}: holds {len(files)} images, expected three or more")
     splits = {
         name: RawSplit(part, np.zeros(len(part), np.int64))
         for name, part in (("train", files[:-1]), ("test", files[-1:]))

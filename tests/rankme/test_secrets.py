@@ -66,32 +66,22 @@ def test_what_is_no_secret_is_not_hidden() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "shown"),
+    ("uri", "holds", "shown"),
     [
-        ("http://user:word@host:5000/at/all?x=y", "http://host:5000"),
-        ("postgresql+psycopg2://me:word@db.lab/rankme", "postgresql+psycopg2://db.lab"),
-        ("sqlite:////tmp/mlflow.db", "sqlite:////tmp/mlflow.db"),
+        ("http://mlflow.lab:5000", False, "http://mlflow.lab:5000"),
+        ("postgresql://me@db.lab/rankme", False, "postgresql://db.lab"),
+        ("sqlite:////tmp/mlflow.db", False, "sqlite:////tmp/mlflow.db"),
+        ("sqlite:////home/me@lab/mlflow.db", False, "sqlite:////home/me@lab/mlflow.db"),
+        ("https://mlflow.lab/#token=word", True, "https://mlflow.lab"),
+        ("http://user:word/path", True, "http://***"),
+        ("user:word/path", True, "***"),
+        ("postgresql://user:word/db", True, "postgresql://***"),
+        ("postgresql+psycopg2://me:word@db.lab/rankme", True, "postgresql+psycopg2://db.lab"),
+        ("https://token@mlflow.lab", True, "https://mlflow.lab"),
+        ("http://user:word@host:5000/at/all?x=y", True, "http://host:5000"),
     ],
 )
-def test_a_label_names_the_host_or_the_file(uri: str, shown: str) -> None:
-    assert label(uri) == shown
-
-
-@pytest.mark.parametrize(
-    ("uri", "holds"),
-    [
-        ("http://mlflow.lab:5000", False),
-        ("postgresql://me@db.lab/rankme", False),
-        ("sqlite:///results/mlflow.db", False),
-        ("sqlite:////home/me@lab/mlflow.db", False),
-        ("https://mlflow.lab/#token=word", True),
-        ("http://user:word/path", True),
-        ("user:word/path", True),
-        ("postgresql://user:word/db", True),
-        ("postgresql://me:word@db.lab/rankme", True),
-        ("https://token@mlflow.lab", True),
-        ("https://mlflow.lab/?token=word", True),
-    ],
-)
-def test_only_an_address_without_credentials_may_stand_in_a_config(uri: str, holds: bool) -> None:
-    assert holds_credentials(uri) == holds
+def test_a_label_names_host_or_file_and_a_config_may_hold_no_credentials(
+    uri: str, holds: bool, shown: str
+) -> None:
+    assert (holds_credentials(uri), label(uri)) == (holds, shown)
