@@ -105,7 +105,8 @@ rule plot:
         code=code(
             "../plot.py",
             "analysis/*.py",
-            "plots/*",
+            "plots/*.py",
+            "plots/*.html",
             "metrics/*.py",
             "plugins.py",
             *READING,
@@ -115,7 +116,7 @@ rule plot:
         png=[
             report(
                 FILES.plots / f"{figure}.png",
-                caption=f"../report/{figure}.rst",
+                caption=caption(figure),
                 category="Figures",
                 labels={"figure": title},
             )

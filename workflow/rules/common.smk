@@ -146,6 +146,12 @@ def evaluation_time(wildcards, attempt):
     return COMPUTE.evaluation_time(attempt)
 
 
+def caption(figure):
+    """The figure's own caption in the report; one that is a file alone has that of all figures."""
+    own = f"report/{figure}.rst"
+    return f"../{own if (HOME / 'workflow' / own).exists() else 'report/figure.rst'}"
+
+
 def show_answer():
     """Say which run to use, if the answer there is that of this very study."""
     answer = Tree(RESULTS).study(STUDY.study).answer

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rankme.artefacts import load_tensors, read_metadata, save_model, weights_digest
 from rankme.errors import UserError
+from rankme.files import remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def remove_checkpoints(folder: Path) -> None:
     """Delete all generations in a folder, and what a kill in the midst of writing one left."""
     for path in _generations(folder):
         path.unlink(missing_ok=True)
-        path.with_name(f".{path.name}.partial").unlink(missing_ok=True)
+        remove_leftovers(path)
 
 
 def copy_into(targets: Mapping[str, Tensor], sources: Mapping[str, Tensor]) -> None:

@@ -120,7 +120,7 @@ def test_a_kill_between_two_renames_loses_nothing(
 def test_nothing_is_left_after_removal(tmp_path: Path) -> None:
     store(tmp_path).save(tensors(1), {"step": 1})
     store(tmp_path).save(tensors(2), {"step": 2})
-    (tmp_path / ".CHECKPOINT.next.partial").write_bytes(b"torn")
+    (tmp_path / ".CHECKPOINT.next.0a1b2c3d.partial").write_bytes(b"torn")
     (tmp_path / "TRAINING_LOG").write_text("")
     remove_checkpoints(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["TRAINING_LOG"]
