@@ -87,7 +87,7 @@ def collect(study: Study, runs: Sequence[Run], results: Path) -> Collected:
         spectra += found.spectrum()
         convergence += found.convergence()
     return Collected(
-        _table(rows),
+        _table(study, rows),
         pd.DataFrame(training, columns=list(TRAINING)),
         pd.DataFrame(spectra, columns=list(SPECTRA)),
         pd.DataFrame(convergence, columns=list(CONVERGENCE)),
@@ -109,10 +109,11 @@ def results_table(study: Study, runs: Sequence[Run], results: Path) -> pd.DataFr
         UserError: a result is missing or invalid; the message names its file. Or a metric is named
             as another column.
     """
-    return _table([row for run in runs for row in _RunResults(study, run, results).rows()])
+    rows = [row for run in runs for row in _RunResults(study, run, results).rows()]
+    return _table(study, rows)
 
 
-def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _table(study: Study, rows: list[dict[str, Any]]) -> pd.DataFrame:
     for name in METRICS:
         if COLUMNS.count(name) > 1:
             file = plugin_files("metrics").get(name)
@@ -120,6 +121,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     columns = dict.fromkeys([*COLUMNS, *(column for row in rows for column in row)])
     # As objects, hyperparameters that some methods lack stay what they are: 10 and not 10.0.
     table = pd.DataFrame(rows, columns=list(columns), dtype=object)
+    table[list(STUDY_COLUMNS)] = study_label(study)
     fixed = list(COLUMNS)
     return table[fixed].infer_objects().join(table.drop(columns=fixed))
 
@@ -175,7 +177,6 @@ class _RunResults:
             for name in METRICS
         }
         return {
-            **dict(zip(STUDY_COLUMNS, study_label(self.study), strict=True)),
             "method": run.method,
             "run": run.name,
             "sweep": run.sweep,
