@@ -22,6 +22,5 @@ def halving(convergence: pd.DataFrame) -> pd.DataFrame:
     half = both[(both["samples"] <= both["samples_of_all"] / 2) & (both["mean_of_all"] > 0)]
     half = half.drop_duplicates(keys, keep="last")
     change = 1 - half["mean"].astype(float) / half["mean_of_all"].astype(float)
-    return half.assign(samples=half["samples_of_all"], change=change)[
-        [*keys, "samples", "k", "change"]
-    ]
+    half = half.assign(samples=half["samples_of_all"], change=change)
+    return half[[*keys, "samples", "k", "change"]]

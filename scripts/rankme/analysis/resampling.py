@@ -52,10 +52,8 @@ def percentile_interval(resampled: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def bca_interval(
-    estimate: np.ndarray, resampled: np.ndarray, jackknife: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bias-corrected and accelerated intervals (Efron 1987), NaN where they are undefined.
+def bca_interval(estimate: np.ndarray, resampled: np.ndarray, jackknife: np.ndarray) -> np.ndarray:
+    """Bias-corrected and accelerated intervals (Efron 1987), (2, K); NaN where undefined.
 
     That is where no resample differs from the estimate on one side, or no run matters.
 
@@ -74,8 +72,7 @@ def bca_interval(
         z = norm.ppf(np.array([[(1 - CONFIDENCE) / 2], [(1 + CONFIDENCE) / 2]]))
         levels = np.asarray(norm.cdf(bias + (bias + z) / (1 - skew * (bias + z))))
     levels[:, ~np.isfinite(levels).all(axis=0) | ~np.isfinite(bias)] = np.nan
-    low, high = _quantiles(resampled, defined, levels)
-    return low, high
+    return _quantiles(resampled, defined, levels)
 
 
 def _quantiles(values: np.ndarray, defined: np.ndarray, levels: np.ndarray) -> np.ndarray:
