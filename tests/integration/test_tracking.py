@@ -16,20 +16,9 @@ from mlflow.entities import Run
 
 from rankme.artefacts import read_metadata
 from tests.integration.conftest import FIGURE, ROOT, environment
-from tests.rankme.tracking.conftest import (  # noqa: F401
-    SECRET,
-    Server,
-    free_port,
-    postgres,
-    running,
-    server,
-    wait_until,
-)
+from tests.stores import SECRET, SERVED, Server, free_port, wait_until
 
 DATABASE = "results/tracking/mlflow.db"
-
-# In one process, whose fixtures start a database and a server once.
-SERVER = pytest.mark.xdist_group("server")
 
 
 @pytest.fixture(autouse=True)
@@ -100,10 +89,10 @@ def one_live_run(checkout, epochs: int, **tracking: str) -> None:
     track(checkout, live=True, **tracking)
 
 
-@SERVER
+@SERVED
 def test_a_live_run_is_seen_while_it_trains_and_costs_nothing_if_the_server_dies(
     prepared,
-    running: Server,  # noqa: F811
+    running: Server,
 ) -> None:
     prepared.configure(lambda config: config.update(study="live", targets=[]))
     one_live_run(prepared, uri=running.uri, epochs=400)
@@ -172,12 +161,12 @@ PLACES = {
 RIGHT = ("database", "variable of PostgreSQL")
 
 
-@SERVER
+@SERVED
 @pytest.mark.parametrize("place", PLACES)
 def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
     finished,
     place,
-    postgres,  # noqa: F811
+    postgres,
     monkeypatch,
 ) -> None:
     open_postgres = postgres.replace(f":{SECRET}", "")

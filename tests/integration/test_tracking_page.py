@@ -14,8 +14,8 @@ from selenium.webdriver.common.by import By
 
 from rankme.tracking.publishing import Publication
 from tests.integration.conftest import ROOT
-from tests.rankme.tracking.conftest import free_port, wait_until
 from tests.rankme.tracking.studies import runs_of, study_of, write_study
+from tests.stores import free_port, wait_until
 
 SCREENSHOTS = ROOT / "results" / "screenshots"
 """Kept for a person to look at."""

@@ -25,6 +25,8 @@ TROUBLE = """
 def _trouble(pretraining):
     name = pretraining.folder.name
     if "temperature=0.9+" in name:
+        from rankme.errors import UserError
+
         raise UserError("this run was made to fail")
     if "temperature=0.8+" in name and pretraining.step == 1:
         pretraining.ballast = b"x" * 900_000_000

@@ -22,7 +22,6 @@ from rankme.tracking import store
 from rankme.tracking.record import RUN
 from rankme.tracking.store import Store
 from tests.rankme.analysis.synthetic import put
-from tests.rankme.tracking.conftest import SECRET, Server
 from tests.rankme.tracking.studies import (
     STUDY,
     publish,
@@ -35,6 +34,7 @@ from tests.rankme.tracking.studies import (
     write_run,
     write_study,
 )
+from tests.stores import SECRET, SERVED, Server
 
 
 def dump(uri: str) -> list[str]:
@@ -241,7 +241,7 @@ def publish_both(results: Path, uri: str, own: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("store", ["new SQLite file", "server"])
+@pytest.mark.parametrize("store", ["new SQLite file", pytest.param("server", marks=SERVED)])
 def test_two_machines_and_two_on_one_machine_publish_at_the_same_time(
     results, tmp_path, request, forks, store
 ) -> None:
@@ -262,6 +262,8 @@ def test_two_machines_and_two_on_one_machine_publish_at_the_same_time(
     assert counts == {"one": 4, "two": 4, "same": 5}
 
 
+@SERVED
+@pytest.mark.slow
 def test_a_server_on_postgresql_gets_what_sqlite_gets_and_gives_the_table_of_the_files(
     results, uri, running, postgres, tmp_path
 ) -> None:
@@ -278,6 +280,7 @@ def test_a_server_on_postgresql_gets_what_sqlite_gets_and_gives_the_table_of_the
     assert {file.path for file in client.list_artifacts(remote.info.run_id)} >= {"RANKME_EVAL"}
 
 
+@SERVED
 @pytest.mark.slow
 def test_a_server_killed_and_restarted_in_the_midst_of_a_publish(
     results, running: Server, monkeypatch

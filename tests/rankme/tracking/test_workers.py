@@ -12,7 +12,6 @@ import pytest
 from rankme.artefacts import Tree
 from rankme.errors import UserError
 from rankme.tracking import publishing
-from tests.rankme.tracking.conftest import wait_until
 from tests.rankme.tracking.studies import (
     publish,
     runs_of,
@@ -21,6 +20,7 @@ from tests.rankme.tracking.studies import (
     table_from_store,
     write_study,
 )
+from tests.stores import SERVED, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def _few_runs_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "_RUNS_A_WORKER", 2)
 
 
-@pytest.mark.parametrize("store", ["SQLite", "server"])
+@pytest.mark.parametrize("store", ["SQLite", pytest.param("server", marks=SERVED)])
 def test_two_processes_leave_what_one_leaves(
     results: Path, tmp_path: Path, request: pytest.FixtureRequest, store: str
 ) -> None:

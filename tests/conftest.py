@@ -1,0 +1,3 @@
+"""Fixtures of several rooms."""
+
+from tests.stores import postgres, running, server  # noqa: F401
