@@ -37,8 +37,8 @@ RUNS = ("SimCLR", "DINO", "Supervised")
 REGULARISED = {"rank_weight": 1.0, "rank_target": 3.0}
 Found = dict[str, Any]
 
-# In one process, whose fixture starts the two processes once.
-pytestmark = pytest.mark.xdist_group("two processes")
+# In one process of pytest's, whose fixture starts the two processes once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two processes")]
 
 
 def learner_of(run: RunSettings) -> Learner:
