@@ -15,6 +15,8 @@ PYTEST = OMP_NUM_THREADS=1 pytest --dist loadgroup \
     --numprocesses $$(python -c 'import os; print(os.cpu_count() + 1)')
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Programs start in half the time from compiled modules, which some environments forbid to keep.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: study test quick lint env ui stale lock
 .DELETE_ON_ERROR:

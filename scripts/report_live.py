@@ -62,7 +62,8 @@ def watch(log: Path, send: Callable[[str], None]) -> None:
             if reachable:
                 logger.warning("live view: %s; training goes on", describe(error))
             reachable = False
-            time.sleep(SECONDS)
+            if not ended:
+                time.sleep(SECONDS)
 
 
 def report(

@@ -95,7 +95,10 @@ def test_a_live_run_is_seen_while_it_trains_and_costs_nothing_if_the_server_dies
     running: Server,
 ) -> None:
     prepared.configure(lambda config: config.update(study="live", targets=[]))
-    one_live_run(prepared, uri=running.uri, epochs=400)
+    one_live_run(prepared, uri=running.uri, epochs=40)
+    loop, step = prepared.path / "scripts/rankme/training/loop.py", "self.progress.step()\n"
+    assert step in loop.read_text()
+    loop.write_text(loop.read_text().replace(step, f"{step}        time.sleep(0.25)\n"))
     seen = seen_while_it_trains(prepared, running.uri, "live", lambda: None)
     assert seen.info.status == "RUNNING"
     prepared.run()
@@ -137,9 +140,12 @@ def traces(checkout, *texts: str) -> list[str]:
     return found + [text for text in texts if SECRET in text]
 
 
-PLACES = {
+DATABASES = {
     "database": {"MLFLOW_TRACKING_URI": "{postgres}"},
     "database, wrong": {"MLFLOW_TRACKING_URI": "{postgres}/none"},
+    "variable of PostgreSQL": {"MLFLOW_TRACKING_URI": "{open_postgres}", "PGPASSWORD": SECRET},
+}
+PLACES = {
     "server": {"MLFLOW_TRACKING_URI": f"http://user:{SECRET}@127.0.0.1:1/at/all"},
     "server, token": {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "MLFLOW_TRACKING_TOKEN": SECRET},
     "server, password": {
@@ -156,21 +162,19 @@ PLACES = {
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
         "MLFLOW_TRACKING_TOKEN": f"{SECRET}\r\n",
     },
-    "variable of PostgreSQL": {"MLFLOW_TRACKING_URI": "{open_postgres}", "PGPASSWORD": SECRET},
 }
 RIGHT = ("database", "variable of PostgreSQL")
 
 
-@SERVED
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", [*PLACES, *(pytest.param(place, marks=SERVED) for place in DATABASES)]
+)
 def test_a_secret_of_the_environment_is_in_nothing_that_a_run_leaves(
-    finished,
-    place,
-    postgres,
-    monkeypatch,
+    finished, place, request, monkeypatch
 ) -> None:
+    postgres = request.getfixturevalue("postgres") if place in DATABASES else ""
     open_postgres = postgres.replace(f":{SECRET}", "")
-    for name, value in PLACES[place].items():
+    for name, value in (PLACES | DATABASES)[place].items():
         monkeypatch.setenv(name, value.format(postgres=postgres, open_postgres=open_postgres))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     if place == RIGHT[1]:  # the tests share a database
