@@ -140,7 +140,7 @@ rule plot:
         folder=subpath(output.page, parent=True),
         # What the captions state.
         runs=len(RUNS),
-        study=f"{STUDY.study}, digest {STUDY.digest[:12]}",
+        study=f"{STUDY.study}, digest {DIGEST}",
     shell:
         "python {resources.scripts:q}/plot.py --tables {params.tables:q} --output {params.folder:q}"
         " > {log:q} 2>&1"

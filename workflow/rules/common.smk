@@ -17,7 +17,7 @@ from snakemake.utils import update_config
 # The library of this very checkout, also where another one is installed.
 HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(HOME / "scripts"))
-from rankme.artefacts import Tree
+from rankme.artefacts import DATASET, Tree
 from rankme.errors import UserError
 from rankme.plots.figures import FIGURES
 from rankme.study.checks import warnings
@@ -56,6 +56,8 @@ RUN = TREE.run("{method}", "{hparams}")
 EVALUATION = RUN.dataset("{dataset}")
 FILES = TREE.study(STUDY.study)
 RESULTS = workflow.pathvars.apply("<results>")
+ANSWER = Tree(RESULTS).study(STUDY.study).answer
+DIGEST = STUDY.digest[:12]
 
 # Of every step: where programs and results lie decides nothing.
 PLACES = {"scripts": os.path.relpath(HOME / "scripts"), "results": RESULTS}
@@ -73,8 +75,8 @@ EVALUATION_PLACES = {
 
 # For the first page of the report.
 config["study"] = STUDY.study
-config["digest"] = STUDY.digest[:12]
-config["answer"] = str(Tree(RESULTS).study(STUDY.study).answer)
+config["digest"] = DIGEST
+config["answer"] = str(ANSWER)
 
 # Inside a cluster job Snakemake reads no profile: its steps take turns there as well.
 if not workflow.is_main_process:
@@ -154,9 +156,8 @@ def caption(figure):
 
 def show_answer():
     """Say which run to use, if the answer there is that of this very study."""
-    answer = Tree(RESULTS).study(STUDY.study).answer
-    words = answer.read_text(encoding="utf-8") if answer.exists() else ""
-    if STUDY.digest[:12] in words:
+    words = ANSWER.read_text(encoding="utf-8") if ANSWER.exists() else ""
+    if DIGEST in words:
         logger.info(words.partition(".. csv-table")[0].replace("\\", "").strip())
 
 

@@ -4,7 +4,7 @@ rule prepare_dataset:
     Before all else: what is wrong with a dataset is told before an hour of training is spent.
     """
     output:
-        manifest=TREE.dataset("{dataset}") / "DATASET",
+        manifest=TREE.dataset("{dataset}") / DATASET,
         arrays=expand(
             f"{TREE.dataset('{{dataset}}')}/{{split}}_{{part}}.npy",
             split=["train", "test"],

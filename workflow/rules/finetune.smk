@@ -5,7 +5,7 @@ rule finetune:
     """
     input:
         model=RUN.model,
-        dataset=TREE.dataset("{dataset}") / "DATASET",
+        dataset=TREE.dataset("{dataset}") / DATASET,
     output:
         model=EVALUATION.head,
         features=temp(directory(EVALUATION.features)),

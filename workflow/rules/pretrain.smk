@@ -5,7 +5,7 @@ rule pretrain:
     the code that made it, and `make stale` lists results of other code.
     """
     input:
-        dataset=TREE.dataset(STUDY.source) / "DATASET",
+        dataset=TREE.dataset(STUDY.source) / DATASET,
     output:
         model=RUN.model,
         log=RUN.log,

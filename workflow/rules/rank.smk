@@ -5,7 +5,7 @@ rule rank_dataset:
     """
     input:
         model=RUN.model,
-        dataset=TREE.dataset("{dataset}") / "DATASET",
+        dataset=TREE.dataset("{dataset}") / DATASET,
     output:
         rank=EVALUATION.rank,
     log:
